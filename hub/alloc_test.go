@@ -1,0 +1,139 @@
+package hub_test
+
+import (
+	"fmt"
+	"testing"
+
+	"sluice/auth"
+	"sluice/frame"
+	"sluice/hub"
+	"sluice/hub/wire"
+)
+
+// countLink only counts.
+type countLink struct {
+	copies int
+	_      [56]byte // as connections do, links live in cache lines of their own
+}
+
+func (l *countLink) Send(*frame.Message) bool      { l.copies++; return true }
+func (l *countLink) Close(frame.CloseCode, string) {}
+
+// crowd fills group "g" with members on each of the loops and returns a sender on
+// the first loop that is not a member, and the links.
+func crowd(tb testing.TB, loops, members int) (*hub.Session, []*stepLoop, []*countLink) {
+	h, _ := hub.New(hub.Config{CreateOnFirstUse: true}, loops).Hub("chat")
+	var (
+		all   []*stepLoop
+		links []*countLink
+	)
+	open := func(l hub.Loop, link hub.Link, id auth.Identity) *hub.Session {
+		s, err := h.Open(l, link, id, wire.JSONv1{})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		return s
+	}
+	for i := range loops {
+		l := &stepLoop{index: i}
+		all = append(all, l)
+		for range members {
+			link := &countLink{}
+			open(l, link, auth.Identity{Groups: []string{"g"}})
+			link.copies = 0
+			links = append(links, link)
+		}
+	}
+	return open(all[0], &countLink{}, auth.Identity{User: "ann", Permissions: everything}), all, links
+}
+
+var (
+	publishMessage    = []byte(`{"type":"sendToGroup","group":"g","data":{"price":101.25,"size":3}}`)
+	publishAckMessage = []byte(`{"type":"sendToGroup","group":"g","data":{"price":101.25,"size":3},"ackId":1}`)
+)
+
+// publishOnce sends one message and lets it arrive on all loops.
+func publishOnce(s *hub.Session, loops []*stepLoop, message []byte) {
+	s.Receive(true, message)
+	for _, l := range loops {
+		for i, t := range l.tasks {
+			t.Run()
+			l.tasks[i] = nil
+		}
+		l.tasks = l.tasks[:0]
+	}
+}
+
+// TestAllocations holds the number of allocations of one publication: that of its
+// message (2) and of its task for each other loop, whatever the number of members.
+// An acknowledgement is a message of its own.
+func TestAllocations(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	for _, c := range []struct {
+		loops   int
+		message []byte
+		want    float64
+	}{
+		{1, publishMessage, 2},
+		{1, publishAckMessage, 4},
+		{3, publishMessage, 4},
+	} {
+		for _, members := range []int{1, 100, 10_000} {
+			s, loops, links := crowd(t, c.loops, members)
+			got := testing.AllocsPerRun(20, func() { publishOnce(s, loops, c.message) })
+			if got != c.want {
+				t.Errorf("%d loops with %d members: %v allocations for a publication, want %v", c.loops, members, got, c.want)
+			}
+			for _, l := range links {
+				if l.copies != 21 {
+					t.Fatalf("a member got %d copies of 21", l.copies)
+				}
+			}
+		}
+	}
+}
+
+// TestPingAllocatesNothing: published clients send a ping every 20 seconds.
+func TestPingAllocatesNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	s, _, _ := crowd(t, 1, 1)
+	ping := []byte(`{"type":"ping"}`)
+	if n := testing.AllocsPerRun(100, func() { s.Receive(true, ping) }); n != 0 {
+		t.Errorf("%v allocations for a ping", n)
+	}
+}
+
+// BenchmarkPublish is one publication from decoding to the last of its copies.
+func BenchmarkPublish(b *testing.B) {
+	for _, c := range []struct{ loops, members int }{{1, 1}, {1, 10}, {1, 10_000}, {2, 5_000}} {
+		b.Run(fmt.Sprintf("loops=%d/members=%d", c.loops, c.loops*c.members), func(b *testing.B) {
+			s, loops, _ := crowd(b, c.loops, c.members)
+			b.ReportAllocs()
+			for b.Loop() {
+				publishOnce(s, loops, publishMessage)
+			}
+			copies := float64(b.N) * float64(c.loops*c.members)
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/copies, "ns/delivery")
+		})
+	}
+}
+
+// BenchmarkJoinLeave is a client that joins and leaves a group of that size.
+func BenchmarkJoinLeave(b *testing.B) {
+	join := []byte(`{"type":"joinGroup","group":"g"}`)
+	leave := []byte(`{"type":"leaveGroup","group":"g"}`)
+	for _, members := range []int{0, 10_000} {
+		b.Run(fmt.Sprintf("members=%d", members), func(b *testing.B) {
+			s, _, _ := crowd(b, 1, members)
+			b.ReportAllocs()
+			for b.Loop() {
+				s.Receive(true, join)
+				s.Receive(true, leave)
+			}
+		})
+	}
+}

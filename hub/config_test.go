@@ -1,0 +1,60 @@
+package hub_test
+
+import (
+	"strings"
+	"testing"
+
+	"sluice/hub"
+)
+
+func TestValidate(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		cfg  hub.Config
+		want []string // key and a word of the problem
+	}{
+		{"zero", hub.Config{}, nil},
+		{"declared", hub.Config{Hubs: map[string]hub.Limits{"a": {MaxSessions: 5}, "b": {}}}, nil},
+		{"negative", hub.Config{MaxHubs: -1, Limits: hub.Limits{MaxSessions: -1, MaxGroups: -1, MaxGroupsPerSession: -1, MaxGroupNameBytes: -1}},
+			[]string{"max_hubs negative", "limits.max_sessions negative", "limits.max_groups negative",
+				"limits.max_groups_per_session negative", "limits.max_group_name_bytes negative"}},
+		{"in a hub", hub.Config{Hubs: map[string]hub.Limits{"chat": {MaxGroups: -1, MaxGroupNameBytes: 2000}}},
+			[]string{"hubs.chat.max_groups negative", "hubs.chat.max_group_name_bytes 1024"}},
+		{"names", hub.Config{Hubs: map[string]hub.Limits{"Chat": {}, "chat": {}, "no name": {}}},
+			[]string{"hubs.chat same", "hubs.no name letter"}},
+		{"too many", hub.Config{MaxHubs: 1, Hubs: map[string]hub.Limits{"a": {}, "b": {}}},
+			[]string{"max_hubs 2"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var got []string
+			c.cfg.Validate(func(key, problem string) { got = append(got, key+" "+problem) })
+			if len(got) != len(c.want) {
+				t.Fatalf("problems %q, want %q", got, c.want)
+			}
+			for i, want := range c.want {
+				cut := strings.LastIndexByte(want, ' ')
+				if !strings.HasPrefix(got[i], want[:cut+1]) || !strings.Contains(got[i], want[cut+1:]) {
+					t.Errorf("problem %q, want %q", got[i], want)
+				}
+			}
+		})
+	}
+}
+
+func TestDeclaredLimits(t *testing.T) {
+	n := hub.New(hub.Config{
+		Hubs:   map[string]hub.Limits{"Small": {MaxGroupsPerSession: 1}, "Plain": {}},
+		Limits: hub.Limits{MaxGroupsPerSession: 2},
+	}, 1)
+	for name, limit := range map[string]int64{"small": 1, "plain": 2} {
+		h, _ := n.Hub(name)
+		w := &world{t: t, node: n, hub: h, loops: []*stepLoop{{}}}
+		c := w.open(0)
+		c.join("a")
+		c.join("b")
+		c.join("c")
+		if got := h.Stats().Groups; got != limit {
+			t.Errorf("hub %s: a session joined %d groups, want %d", name, got, limit)
+		}
+	}
+}

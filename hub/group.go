@@ -1,0 +1,171 @@
+package hub
+
+import (
+	"sync/atomic"
+
+	"sluice/auth"
+)
+
+// group is a set of sessions of one hub. It exists from the first join to the
+// last leave.
+type group struct {
+	// static after creation
+	hub  *Hub
+	name string
+
+	// refs counts the memberships; guarded by the stripe lock of Hub.groups.
+	refs int
+
+	// published numbers the publications of the group from 1; see member.since.
+	published atomic.Uint64
+
+	// speakers counts the members by grammar: a publication is encoded only in
+	// the grammars that somebody here speaks.
+	speakers [maxGrammars]atomic.Int32
+
+	// rosters has one element per loop. They are not padded: a roster changes
+	// with a join or leave, and is otherwise read.
+	rosters []roster
+}
+
+// roster is the list of a group's members on one loop.
+type roster struct {
+	members []member // owned by the loop
+
+	// count is len(members), for publishers on other goroutines.
+	count atomic.Int32
+}
+
+// member is one session's place in a roster. What a delivery needs stands here
+// and not behind a pointer to the session, because a fan-out walks the roster
+// from end to end.
+type member struct {
+	link    Link
+	session *Session
+
+	// since is the number of the last publication that was made before the
+	// session joined. A task that is still on its way to the loop with that
+	// one, or an earlier one, is not for this member.
+	since uint64
+
+	grammar uint8
+}
+
+// join makes the session a member of the group of that name. Joining again
+// changes nothing.
+func (s *Session) join(name string) refusal {
+	h := s.hub
+	if g, ok := h.groups.Load(name); ok && s.membership(g) >= 0 {
+		return accepted
+	}
+	switch {
+	case !auth.ValidGroup(name) || len(name) > h.limits.MaxGroupNameBytes:
+		return invalidGroup
+	case len(s.memberships) >= h.limits.MaxGroupsPerSession:
+		return tooManyGroups
+	}
+	g := h.acquire(name)
+	if g == nil {
+		return hubGroupsFull
+	}
+	g.add(s)
+	return accepted
+}
+
+// leave ends the session's membership with that index.
+func (s *Session) leave(i int) {
+	m := s.memberships[i]
+	m.group.remove(s, m.index)
+
+	last := len(s.memberships) - 1
+	s.memberships[i] = s.memberships[last]
+	s.memberships[last] = membership{}
+	s.memberships = s.memberships[:last]
+	if last == 0 {
+		s.memberships = nil // most sessions that leave do not come back
+	}
+	s.hub.release(m.group)
+}
+
+// membership returns the index of the session's membership in g, or -1. A scan
+// is faster than a map until far above what a client has.
+func (s *Session) membership(g *group) int {
+	for i := range s.memberships {
+		if s.memberships[i].group == g {
+			return i
+		}
+	}
+	return -1
+}
+
+// acquire returns the group of that name with one more reference, making it if
+// need be, or nil when the hub is at MaxGroups.
+func (h *Hub) acquire(name string) *group {
+	g, _ := h.groups.Compute(name, func(g *group, ok bool) (*group, bool) {
+		if !ok {
+			if h.groupCount.Add(1) > int64(h.limits.MaxGroups) {
+				h.groupCount.Add(-1)
+				return nil, false
+			}
+			g = &group{hub: h, name: name, rosters: make([]roster, len(h.node.lanes))}
+		}
+		g.refs++
+		return g, true
+	})
+	return g
+}
+
+// release gives a reference back; the last one removes the group. A publisher
+// that has looked it up just before finds its rosters empty.
+func (h *Hub) release(g *group) {
+	h.groups.Compute(g.name, func(*group, bool) (*group, bool) {
+		g.refs--
+		if g.refs == 0 {
+			h.groupCount.Add(-1)
+		}
+		return g, g.refs > 0
+	})
+}
+
+// add puts the session into the roster of its loop. The counts go up before the
+// number of publications is read, and a publisher does the reverse: a publication
+// numbered above since has therefore seen the member in the counts, has been
+// encoded for it and comes to its loop.
+func (g *group) add(s *Session) {
+	r := &g.rosters[s.lane.index]
+	s.memberships = append(s.memberships, membership{g, int32(len(r.members))})
+	g.speakers[s.grammar].Add(1)
+	r.count.Add(1)
+	r.members = append(r.members, member{
+		link:    s.link,
+		session: s,
+		since:   g.published.Load(),
+		grammar: s.grammar,
+	})
+}
+
+// remove takes the session out of its place; the last member of the roster moves
+// there.
+func (g *group) remove(s *Session, index int32) {
+	r := &g.rosters[s.lane.index]
+	last := len(r.members) - 1
+	moved := r.members[last]
+	moved.session.memberships[moved.session.membership(g)].index = index
+	r.members[index] = moved
+	r.members[last] = member{}
+	r.members = shrink(r.members[:last])
+	r.count.Add(-1)
+	g.speakers[s.grammar].Add(-1)
+}
+
+// shrink returns the list in less memory when most of it is unused, so that a
+// group does not keep the memory of its busiest hour.
+func shrink(members []member) []member {
+	const small = 64
+	if cap(members) <= small || len(members) > cap(members)/4 {
+		return members
+	}
+	smaller := make([]member, len(members), 2*len(members))
+	copy(smaller, members)
+	return smaller
+}

@@ -1,0 +1,34 @@
+package hub
+
+import "sluice/frame"
+
+// Task is work for a loop. Run is called once, on the loop's goroutine.
+type Task = interface{ Run() }
+
+// Loop is one event loop as the hub sees it: a goroutine that owns sessions. The
+// loop of an index stays the same for the life of the node.
+type Loop interface {
+	// Index is the number of the loop: from 0, below the count given to [New].
+	Index() int
+
+	// Post gives the loop a task from any goroutine and does not block. Tasks
+	// posted by one goroutine run in the order of its calls. False means that
+	// the task will never run: the loop's inbox is full, or it has stopped.
+	Post(t Task) bool
+}
+
+// Link is the client at the other end of a session: a connection of the engine,
+// a session of the HTTP fallback, a fake in a test. Both methods are called on
+// the session's loop only and do not block. Neither may call back into the hub:
+// the hub is walking its member lists, so a link that ends here reports
+// [Session.Closed] after the method has returned.
+type Link interface {
+	// Send queues a message behind those queued before. The message is shared
+	// with other links and read only. False means that this link will not get
+	// it: the link is closed, or its slow-consumer policy refused.
+	Send(m *frame.Message) bool
+
+	// Close ends the link after what is queued, with a close code and a reason
+	// for people to read. Calling it again does nothing.
+	Close(code frame.CloseCode, reason string)
+}

@@ -1,0 +1,114 @@
+// Package hub is the middle of the node: tenants (hubs), sessions, groups,
+// permissions and delivery. It owns what a client has joined and who gets which
+// message. It does not own sockets, frames on the wire, heartbeats, outbound
+// queues or the checking of tokens: a client is a [Link], an event loop is a
+// [Loop], who the client is comes in as an [auth.Identity], and what it says is
+// read and written by the grammars of hub/wire.
+//
+// Goroutines: a session belongs to the loop it was opened on. Open, Receive and
+// Closed are called on that loop and never at the same time. [Node.Hub],
+// [Node.Stats] and [Hub.Stats] may be called from any goroutine. The package
+// starts no goroutine, reads no clock and blocks nowhere; the only locks are
+// those of the maps from names to hubs and to groups, held for a few
+// instructions when a group is joined, left or looked up.
+//
+// DESIGN.md tells how a message travels and what is promised about its order.
+package hub
+
+import (
+	"slices"
+	"strings"
+	"sync"
+
+	"sluice/auth"
+	"sluice/frame"
+	"sluice/hub/wire"
+	"sluice/shard"
+)
+
+// maxGrammars is how many grammars one node can speak; each costs four bytes in
+// a group and eight in a publication.
+const maxGrammars = 4
+
+// Node holds all hubs of the process. Make one with [New].
+type Node struct {
+	// static after New
+	cfg      Config
+	lanes    []lane // one per loop
+	grammars []wire.Grammar
+	pongs    []*frame.Message // the answer to ping in each grammar, made once
+
+	hubs *shard.Map[string, *Hub] // by canonical name; hubs are never removed
+
+	mu sync.Mutex // held while a hub is created, so that MaxHubs is exact
+}
+
+// New returns a node whose sessions live on that many event loops. The
+// configuration must have passed [Config.Validate].
+func New(cfg Config, loops int) *Node {
+	cfg = cfg.withDefaults()
+	n := &Node{
+		cfg:   cfg,
+		lanes: make([]lane, loops),
+		hubs:  shard.New[string, *Hub](hubStripes),
+	}
+	for i := range n.lanes {
+		n.lanes[i].index = i
+	}
+	n.speak(wire.JSONv1{})
+	for name, limits := range cfg.Hubs {
+		name = auth.CanonicalHub(name)
+		n.hubs.Store(name, newHub(n, name, limits))
+	}
+	return n
+}
+
+// speak adds a grammar to those of the node.
+func (n *Node) speak(g wire.Grammar) {
+	var l lane
+	n.grammars = append(n.grammars, g)
+	n.pongs = append(n.pongs, l.seal(g, g.AppendPong(l.blank())))
+}
+
+// Hub returns the hub of that name, in any letter case. An undeclared hub is
+// created when the configuration allows it; false means that there is no such
+// hub and there will be none: the name is not valid, not declared, or the node
+// is at MaxHubs. A hub lasts as long as the node, so ask for one only after the
+// client's token for it has been verified.
+func (n *Node) Hub(name string) (*Hub, bool) {
+	if !auth.ValidHub(name) {
+		return nil, false
+	}
+	name = auth.CanonicalHub(name)
+	if h, ok := n.hubs.Load(name); ok || !n.cfg.CreateOnFirstUse {
+		return h, ok
+	}
+	return n.create(name)
+}
+
+func (n *Node) create(name string) (*Hub, bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if h, ok := n.hubs.Load(name); ok {
+		return h, true
+	}
+	if n.hubs.Len() >= n.cfg.MaxHubs {
+		return nil, false
+	}
+	// Cloned: the caller's string may be a piece of a request.
+	name = strings.Clone(name)
+	h := newHub(n, name, n.cfg.Limits)
+	n.hubs.Store(name, h)
+	return h, true
+}
+
+// Stats returns a snapshot of every hub, by name.
+func (n *Node) Stats() []Stats {
+	all := make([]Stats, 0, n.hubs.Len())
+	n.hubs.Range(func(_ string, h *Hub) bool {
+		all = append(all, h.Stats())
+		return true
+	})
+	slices.SortFunc(all, func(a, b Stats) int { return strings.Compare(a.Hub, b.Hub) })
+	return all
+}

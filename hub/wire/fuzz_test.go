@@ -1,0 +1,284 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// FuzzDecode compares Decode with a naive twin made of encoding/json, and
+// checks that what was decoded survives the way back and the way on.
+func FuzzDecode(f *testing.F) {
+	for _, msg := range decodeVectors(f) {
+		f.Add([]byte(msg))
+	}
+	var d Decoder // shared, so that nothing may leak from one input to the next
+	f.Fuzz(func(t *testing.T, msg []byte) {
+		before := bytes.Clone(msg)
+		var req Request
+		err := JSONv1{}.Decode(&d, true, msg, &req)
+		if !bytes.Equal(msg, before) {
+			t.Fatal("message changed")
+		}
+		want, ok := naiveDecode(msg)
+		if ok != (err == nil) {
+			t.Fatalf("got error %v, the twin says %v", err, ok)
+		}
+		if err != nil {
+			return
+		}
+		compareRequests(t, &req, &want)
+
+		onward := JSONv1{}.AppendGroupMessage(nil, &GroupMessage{Group: string(req.Group), DataType: req.DataType, Data: req.Data})
+		back := JSONv1{}.AppendRequest(nil, &req)
+		if req.Kind == SendToGroup {
+			checkGroupMessage(t, onward, string(want.Group), "", want.DataType, want.Data)
+		}
+		if req.Kind <= Ping {
+			if err := (JSONv1{}).Decode(&d, true, back, &req); err != nil {
+				t.Fatalf("%s: %v", back, err)
+			}
+			compareRequests(t, &req, &want)
+		}
+	})
+}
+
+// FuzzAppendGroupMessage checks that any strings and bytes arrive as valid JSON
+// and as they were sent.
+func FuzzAppendGroupMessage(f *testing.F) {
+	f.Add("g", "alice", []byte("text"))
+	f.Add("\"\\\x00\u2028😀", "", []byte{0, 0xff, '"', '\n'})
+	f.Fuzz(func(t *testing.T, group, user string, data []byte) {
+		for _, dataType := range []DataType{JSON, Text, Binary} {
+			if dataType == JSON && !json.Valid(data) {
+				continue
+			}
+			msg := JSONv1{}.AppendGroupMessage(nil, &GroupMessage{Group: group, FromUser: user, DataType: dataType, Data: data})
+			checkGroupMessage(t, msg, group, user, dataType, data)
+		}
+	})
+}
+
+// checkGroupMessage reads msg with encoding/json. A string that is not UTF-8
+// is expected with U+FFFD in place of each bad byte.
+func checkGroupMessage(t *testing.T, msg []byte, group, user string, dataType DataType, data []byte) {
+	t.Helper()
+	var got struct {
+		Type, From, Group, FromUserID, DataType string
+		Data                                    json.RawMessage
+	}
+	if err := json.Unmarshal(msg, &got); err != nil {
+		t.Fatalf("%s: %v", msg, err)
+	}
+	if got.Type != "message" || got.From != "group" || got.DataType != dataType.String() {
+		t.Fatalf("got %s", msg)
+	}
+	if got.Group != valid(group) || got.FromUserID != valid(user) {
+		t.Fatalf("got %s, want group %q and user %q", msg, group, user)
+	}
+	switch dataType {
+	case JSON:
+		if !bytes.Contains(msg, data) || !bytes.Equal(got.Data, bytes.Trim(data, " \t\r\n")) {
+			t.Fatalf("got %s, want data %s", msg, data)
+		}
+	case Text:
+		var text string
+		if err := json.Unmarshal(got.Data, &text); err != nil || text != valid(string(data)) {
+			t.Fatalf("got %s, %v, want text %q", msg, err, data)
+		}
+	case Binary:
+		var p []byte
+		if err := json.Unmarshal(got.Data, &p); err != nil || !bytes.Equal(p, data) {
+			t.Fatalf("got %s, %v, want bytes %q", msg, err, data)
+		}
+	}
+}
+
+func valid(s string) string { return string([]rune(s)) }
+
+func compareRequests(t *testing.T, got, want *Request) {
+	t.Helper()
+	same := got.Kind == want.Kind && bytes.Equal(got.Group, want.Group) && bytes.Equal(got.Event, want.Event) &&
+		got.DataType == want.DataType && bytes.Equal(got.Data, want.Data) &&
+		got.NoEcho == want.NoEcho && got.HasAck == want.HasAck && got.AckID == want.AckID
+	if !same {
+		t.Fatalf("got %s\nwant %s", describeResult(got, nil), describeResult(want, nil))
+	}
+}
+
+// naiveDecode is Decode written for reading. Where encoding/json is more
+// tolerant than our grammar, it checks by itself: UTF-8, lone surrogates,
+// depth, repeated properties, and the type of the whole.
+func naiveDecode(msg []byte) (req Request, ok bool) {
+	properties, ok := naiveProperties(msg)
+	if !ok {
+		return req, false
+	}
+	get := func(name string, to any) (present, ok bool) {
+		raw, present := properties[name]
+		if !present || string(raw) == "null" {
+			return false, true
+		}
+		return true, json.Unmarshal(raw, to) == nil
+	}
+	must := func(name string, to any) bool {
+		present, ok := get(name, to)
+		return present && ok
+	}
+	optional := func(name string, to any) bool {
+		_, ok := get(name, to)
+		return ok
+	}
+
+	var name string
+	if !must("type", &name) {
+		return req, false
+	}
+	for k, known := range kindNames {
+		if Kind(k) != 0 && Kind(k) != StreamStart && asciiEqualFold(name, known) {
+			req.Kind = Kind(k)
+		}
+	}
+	if req.HasAck, ok = get("ackId", &req.AckID); !ok || req.Kind == 0 {
+		return req, false
+	}
+	var object map[string]json.RawMessage
+	if req.Kind == SendToGroup {
+		present, ok := get("stream", &object)
+		if !ok {
+			return req, false
+		}
+		if present {
+			req.Kind = StreamStart
+		}
+	}
+	var group, event string
+	if req.Kind == JoinGroup || req.Kind == LeaveGroup || req.Kind == SendToGroup {
+		if !must("group", &group) || len(group) > MaxGroup || strings.TrimSpace(group) == "" {
+			return req, false
+		}
+		req.Group = []byte(group)
+	}
+	if req.Kind == Event {
+		if !must("event", &event) || !eventName.MatchString(event) {
+			return req, false
+		}
+		req.Event = []byte(event)
+	}
+	if req.Kind != SendToGroup && req.Kind != Event {
+		return req, true
+	}
+	if !optional("metadata", &object) {
+		return req, false
+	}
+	var ttl uint64
+	if req.Kind == SendToGroup && (!optional("noEcho", &req.NoEcho) || !optional("ttlSeconds", &ttl) || ttl > 300) {
+		return req, false
+	}
+	dataType := "json"
+	if !optional("dataType", &dataType) {
+		return req, false
+	}
+	switch {
+	case asciiEqualFold(dataType, "json"):
+		req.DataType = JSON
+		req.Data = properties["data"]
+		return req, req.Data != nil && string(req.Data) != "null"
+	case asciiEqualFold(dataType, "text"):
+		var text string
+		req.DataType = Text
+		ok = must("data", &text)
+		req.Data = []byte(text)
+		return req, ok
+	case asciiEqualFold(dataType, "binary"):
+		var text string
+		req.DataType = Binary
+		return req, must("data", &text) && must("data", &req.Data)
+	}
+	return req, false
+}
+
+var eventName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,127}$`)
+
+func asciiEqualFold(a, b string) bool {
+	return len(a) == len(b) && utf8.RuneCountInString(a) == len(a) && strings.EqualFold(a, b)
+}
+
+// naiveProperties splits a message that is valid as a whole.
+func naiveProperties(msg []byte) (properties map[string]json.RawMessage, ok bool) {
+	if !json.Valid(msg) || !utf8.Valid(msg) || hasLoneSurrogate(msg) || depthOf(msg) > maxDepth {
+		return nil, false
+	}
+	decoder := json.NewDecoder(bytes.NewReader(msg))
+	if start, _ := decoder.Token(); start != json.Delim('{') {
+		return nil, false
+	}
+	properties = make(map[string]json.RawMessage)
+	for decoder.More() {
+		token, _ := decoder.Token()
+		name := token.(string)
+		var raw json.RawMessage
+		if decoder.Decode(&raw) != nil {
+			return nil, false
+		}
+		if _, twice := properties[name]; twice && fieldByName([]byte(name)) != noField {
+			return nil, false
+		}
+		properties[name] = raw
+	}
+	return properties, true
+}
+
+// depthOf counts the brackets of a valid JSON text.
+func depthOf(msg []byte) (deepest int) {
+	decoder := json.NewDecoder(bytes.NewReader(msg))
+	decoder.UseNumber() // 1e999 is valid, but no float64
+	for depth := 0; ; {
+		token, err := decoder.Token()
+		switch {
+		case err != nil:
+			return deepest
+		case token == json.Delim('[') || token == json.Delim('{'):
+			depth++
+			deepest = max(deepest, depth)
+		case token == json.Delim(']') || token == json.Delim('}'):
+			depth--
+		}
+	}
+}
+
+// hasLoneSurrogate looks for half a surrogate pair among the escapes of a valid
+// JSON text. encoding/json reads one as U+FFFD.
+func hasLoneSurrogate(msg []byte) bool {
+	for i := 0; i < len(msg); i++ {
+		if msg[i] != '\\' {
+			continue
+		}
+		i++
+		first, ok := escaped(msg[i-1:])
+		if !ok || !utf16.IsSurrogate(first) {
+			continue
+		}
+		i += 5
+		second, ok := escaped(msg[min(i, len(msg)):])
+		if !ok || utf16.DecodeRune(first, second) == utf8.RuneError {
+			return true
+		}
+		i += 5
+	}
+	return false
+}
+
+// escaped reads the \u escape that p begins with.
+func escaped(p []byte) (rune, bool) {
+	if len(p) < 6 || p[0] != '\\' || p[1] != 'u' {
+		return 0, false
+	}
+	v, err := strconv.ParseUint(string(p[2:6]), 16, 16)
+	return rune(v), err == nil
+}

@@ -1,0 +1,130 @@
+package wire
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files in testdata")
+
+// golden compares got with the file, or rewrites the file.
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wants, gots := strings.Split(string(want), "\n"), strings.Split(got, "\n")
+	for i := range max(len(wants), len(gots)) {
+		if i >= len(wants) || i >= len(gots) || wants[i] != gots[i] {
+			t.Fatalf("%s:%d differs; look at the difference after go test -update\n got %s", file, i+1, strings.Join(gots[i:min(i+1, len(gots))], ""))
+		}
+	}
+}
+
+const decodeFile = "testdata/decode.txt"
+
+// decodeVectors returns the messages of the golden file.
+func decodeVectors(t testing.TB) (messages []string) {
+	t.Helper()
+	file, err := os.ReadFile(decodeFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(file)) {
+		if msg, ok := strings.CutPrefix(line, "< "); ok {
+			messages = append(messages, strings.TrimSuffix(msg, "\n"))
+		}
+	}
+	return messages
+}
+
+func TestDecodeVectors(t *testing.T) {
+	file, err := os.ReadFile(decodeFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d Decoder // one for all: nothing of a message may show in the next
+	var req Request
+	var got strings.Builder
+	for line := range strings.Lines(string(file)) {
+		if strings.HasPrefix(line, "> ") {
+			continue
+		}
+		got.WriteString(line)
+		if msg, ok := strings.CutPrefix(line, "< "); ok {
+			err := JSONv1{}.Decode(&d, true, []byte(strings.TrimSuffix(msg, "\n")), &req)
+			fmt.Fprintf(&got, "> %s\n", describeResult(&req, err))
+		}
+	}
+	golden(t, decodeFile, got.String())
+}
+
+// describeResult is one line for people.
+func describeResult(req *Request, err error) string {
+	if err != nil {
+		return fmt.Sprintf("error %d %s", err.(*Error).Code, err)
+	}
+	s := req.Kind.String()
+	if req.Group != nil {
+		s += fmt.Sprintf(" group=%q", req.Group)
+	}
+	if req.Event != nil {
+		s += fmt.Sprintf(" event=%q", req.Event)
+	}
+	if req.Data != nil {
+		s += fmt.Sprintf(" %s=%q", req.DataType, req.Data)
+	}
+	if req.NoEcho {
+		s += " noEcho"
+	}
+	if req.HasAck {
+		s += fmt.Sprintf(" ackId=%d", req.AckID)
+	}
+	return s
+}
+
+func TestAppendVectors(t *testing.T) {
+	g := JSONv1{}
+	message := func(t DataType, data string) []byte {
+		return g.AppendGroupMessage(nil, &GroupMessage{Group: "g", FromUser: "alice", DataType: t, Data: []byte(data)})
+	}
+	var got strings.Builder
+	for _, v := range []struct {
+		name string
+		msg  []byte
+	}{
+		{"connected", g.AppendConnected(nil, "c-1", "alice")},
+		{"connected, anonymous", g.AppendConnected(nil, "c-1", "")},
+		{"disconnected", g.AppendDisconnected(nil, "node is \"draining\"")},
+		{"disconnected, no reason", g.AppendDisconnected(nil, "")},
+		{"ack", g.AppendAck(nil, 1, "", "")},
+		{"ack, largest id", g.AppendAck(nil, 1<<64-1, "", "")},
+		{"ack, error", g.AppendAck(nil, 2, Forbidden, "no role for group g")},
+		{"ack, error without message", g.AppendAck(nil, 3, InternalServerError, "")},
+		{"pong", g.AppendPong(nil)},
+		{"json", message(JSON, `{"b": 1.00, "a": 12345678901234567890}`)},
+		{"text", message(Text, "a \"b\" \\ / <é> 😀\n\t\x00\x7f\u2028")},
+		{"text, empty", message(Text, "")},
+		{"text, not UTF-8", message(Text, "a\xffb")},
+		{"binary", message(Binary, "\x00\x01\x02\xff")},
+		{"binary, empty", message(Binary, "")},
+		{"group name with quotes", g.AppendGroupMessage(nil, &GroupMessage{Group: `"`, DataType: JSON, Data: []byte("1")})},
+		{"request, join", g.AppendRequest(nil, &Request{Kind: JoinGroup, Group: []byte("g"), HasAck: true, AckID: 1})},
+		{"request, send", g.AppendRequest(nil, &Request{Kind: SendToGroup, Group: []byte("g"), NoEcho: true, DataType: Text, Data: []byte("hi")})},
+		{"request, event", g.AppendRequest(nil, &Request{Kind: Event, Event: []byte("e"), DataType: JSON, Data: []byte("[]")})},
+		{"request, ping", g.AppendRequest(nil, &Request{Kind: Ping})},
+	} {
+		fmt.Fprintf(&got, "# %s\n%s\n", v.name, v.msg)
+	}
+	golden(t, "testdata/append.txt", got.String())
+}

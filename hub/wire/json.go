@@ -1,0 +1,194 @@
+package wire
+
+import (
+	"bytes"
+	"math"
+	"strconv"
+	"strings"
+)
+
+// JSONv1 is the grammar json.sluice.v1, one JSON object per text message, and
+// the same under its compatible name.
+type JSONv1 struct{}
+
+var _ Grammar = JSONv1{}
+
+// Name implements Grammar.
+func (JSONv1) Name() string { return nameJSON }
+
+// Binary implements Grammar: JSON goes in text frames only.
+func (JSONv1) Binary() bool { return false }
+
+// Decode implements Grammar. The whole message must be valid JSON (RFC 8259)
+// of valid UTF-8, nested at most 64 deep, and give no property of the grammar
+// twice. Unknown properties are ignored, and null counts as absent. Of ttlSeconds, metadata
+// and stream only the form is checked: nothing here acts on them.
+func (JSONv1) Decode(d *Decoder, text bool, msg []byte, req *Request) error {
+	*req = Request{}
+	if !text {
+		return &Error{Code: codeUnsupportedData, Reason: "message: binary frame, this subprotocol takes text"}
+	}
+	d.split(msg)
+	if d.fault == nil {
+		d.interpret(req)
+	}
+	if d.fault != nil {
+		return d.fault
+	}
+	return nil
+}
+
+// interpret fills req from the raw values that split has kept.
+func (d *Decoder) interpret(req *Request) {
+	req.Kind = d.kind()
+	req.AckID, req.HasAck = d.uint(fieldAckID, math.MaxUint64)
+	switch req.Kind {
+	case JoinGroup, LeaveGroup:
+		req.Group = d.group()
+	case SendToGroup:
+		req.Group = d.group()
+		req.NoEcho = d.bool(fieldNoEcho)
+		d.data(req)
+		d.uint(fieldTTL, maxTTL)
+		d.checkObject(fieldMetadata)
+	case Event:
+		req.Event = d.event()
+		d.data(req)
+		d.checkObject(fieldMetadata)
+	}
+}
+
+// maxTTL is the longest time in seconds that a publisher may ask for.
+const maxTTL = 300
+
+// kind reads what the message asks for.
+func (d *Decoder) kind() Kind {
+	name := d.str(fieldType)
+	if d.fault != nil {
+		return 0
+	}
+	var lower [maxKeyword]byte
+	kind, ok := kindByName[string(toLower(&lower, name))]
+	switch {
+	case !ok:
+		d.fail("type", "unknown value "+quoteShort(name))
+	case kind == SendToGroup && d.raw[fieldStream] != nil:
+		d.checkObject(fieldStream)
+		return StreamStart
+	}
+	return kind
+}
+
+// kindByName has the keys in lower case: the published .NET client spells the
+// values of type and dataType with other capitals than the rest.
+var kindByName = func() map[string]Kind {
+	m := make(map[string]Kind)
+	for k, name := range kindNames {
+		if kind := Kind(k); kind != 0 && kind != StreamStart {
+			m[strings.ToLower(name)] = kind
+		}
+	}
+	return m
+}()
+
+// group reads a group name.
+func (d *Decoder) group() []byte {
+	name := d.str(fieldGroup)
+	switch {
+	case d.fault != nil:
+	case len(name) > MaxGroup:
+		d.fail("group", "longer than "+strconv.Itoa(MaxGroup)+" bytes")
+	case len(bytes.TrimSpace(name)) == 0:
+		d.fail("group", "empty")
+	}
+	return name
+}
+
+// maxEvent is the longest event name, in bytes.
+const maxEvent = 128
+
+// event reads an event name: a letter, then letters, digits, '_', '.' or '-'.
+func (d *Decoder) event() []byte {
+	name := d.str(fieldEvent)
+	if d.fault != nil {
+		return nil
+	}
+	valid := 0 < len(name) && len(name) <= maxEvent && isLetter(name[0])
+	for _, c := range name {
+		valid = valid && (isLetter(c) || '0' <= c && c <= '9' || c == '_' || c == '.' || c == '-')
+	}
+	if !valid {
+		d.fail("event", "not a valid name")
+	}
+	return name
+}
+
+func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
+
+// data reads the data and how to understand it.
+func (d *Decoder) data(req *Request) {
+	req.DataType = d.dataType()
+	switch {
+	case d.raw[fieldData] == nil:
+		d.fail("data", "missing")
+	case req.DataType == JSON:
+		req.Data = d.raw[fieldData]
+	case req.DataType == Text:
+		req.Data = d.str(fieldData)
+	default:
+		req.Data = d.base64(fieldData)
+	}
+}
+
+// dataType reads how the data is to be understood: as JSON unless it is said
+// otherwise.
+func (d *Decoder) dataType() DataType {
+	if d.raw[fieldDataType] == nil {
+		return JSON
+	}
+	name := d.str(fieldDataType)
+	if d.fault != nil {
+		return JSON
+	}
+	var lower [maxKeyword]byte
+	switch string(toLower(&lower, name)) {
+	case "json":
+		return JSON
+	case "text":
+		return Text
+	case "binary":
+		return Binary
+	}
+	d.fail("dataType", "unknown value "+quoteShort(name))
+	return JSON
+}
+
+// maxKeyword is longer than any value of type or dataType.
+const maxKeyword = 32
+
+// toLower returns word with the ASCII letters in lower case, kept in buf, or
+// nothing when it is too long to be a keyword. Unicode case folding would let
+// words through that only look like keywords.
+func toLower(buf *[maxKeyword]byte, word []byte) []byte {
+	if len(word) > len(buf) {
+		return nil
+	}
+	for i, c := range word {
+		if 'A' <= c && c <= 'Z' {
+			c |= 0x20
+		}
+		buf[i] = c
+	}
+	return buf[:len(word)]
+}
+
+// quoteShort quotes the start of what a client sent, in printable ASCII, for
+// the reason of an Error.
+func quoteShort(b []byte) string {
+	const enough = 40 // bytes of the result
+	q := strconv.QuoteToASCII(string(b[:min(len(b), enough)]))
+	if len(q) > enough {
+		q = q[:enough] + "..."
+	}
+	return q
+}

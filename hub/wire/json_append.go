@@ -1,0 +1,90 @@
+package wire
+
+import (
+	"encoding/base64"
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// AppendConnected implements Grammar. The user id is left out when empty:
+// some published clients would show a null as the text "null".
+func (JSONv1) AppendConnected(dst []byte, connectionID, userID string) []byte {
+	dst = append(dst, `{"type":"system","event":"connected"`...)
+	if userID != "" {
+		dst = append(dst, `,"userId":`...)
+		dst = appendString(dst, userID)
+	}
+	dst = append(dst, `,"connectionId":`...)
+	dst = appendString(dst, connectionID)
+	return append(dst, '}')
+}
+
+// AppendDisconnected implements Grammar. The message is always present, even
+// when empty: some published clients read it unconditionally.
+func (JSONv1) AppendDisconnected(dst []byte, reason string) []byte {
+	dst = append(dst, `{"type":"system","event":"disconnected","message":`...)
+	dst = appendString(dst, reason)
+	return append(dst, '}')
+}
+
+// AppendAck implements Grammar.
+func (JSONv1) AppendAck(dst []byte, ackID uint64, name ErrorName, message string) []byte {
+	dst = append(dst, `{"type":"ack","ackId":`...)
+	dst = strconv.AppendUint(dst, ackID, 10)
+	if name == "" {
+		return append(dst, `,"success":true}`...)
+	}
+	dst = append(dst, `,"success":false,"error":{"name":`...)
+	dst = appendString(dst, name)
+	dst = append(dst, `,"message":`...)
+	dst = appendString(dst, message)
+	return append(dst, `}}`...)
+}
+
+// AppendGroupMessage implements Grammar.
+func (JSONv1) AppendGroupMessage(dst []byte, m *GroupMessage) []byte {
+	dst = append(dst, `{"type":"message","from":"group"`...)
+	dst = appendGroup(dst, m.Group)
+	if m.FromUser != "" {
+		dst = append(dst, `,"fromUserId":`...)
+		dst = appendString(dst, m.FromUser)
+	}
+	dst = appendData(dst, m.DataType, m.Data)
+	return append(dst, '}')
+}
+
+// AppendPong implements Grammar.
+func (JSONv1) AppendPong(dst []byte) []byte {
+	return append(dst, `{"type":"pong"}`...)
+}
+
+func appendGroup[S ~[]byte | ~string](dst []byte, group S) []byte {
+	dst = append(dst, `,"group":`...)
+	return appendString(dst, group)
+}
+
+// appendData appends the two properties that carry data of type t. JSON is
+// not parsed again: Decode has checked it when it came in.
+func appendData(dst []byte, t DataType, data []byte) []byte {
+	switch t {
+	case JSON:
+		dst = append(dst, `,"dataType":"json","data":`...)
+		return append(dst, data...)
+	case Text:
+		dst = append(dst, `,"dataType":"text","data":`...)
+		return appendString(dst, data)
+	default:
+		dst = append(dst, `,"dataType":"binary","data":"`...)
+		dst = base64.StdEncoding.AppendEncode(dst, data)
+		return append(dst, '"')
+	}
+}
+
+// appendString appends s as a JSON string. Bytes that are not UTF-8 become
+// U+FFFD, which is what the error dropped here reports: a string from a token
+// may hold them, and the client must still get valid JSON.
+func appendString[S ~[]byte | ~string](dst []byte, s S) []byte {
+	dst, _ = jsontext.AppendQuote(dst, s)
+	return dst
+}
