@@ -1,0 +1,153 @@
+package auth
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+const (
+	// DefaultCookie is the cookie that carries a token unless Config.Cookie
+	// names another.
+	DefaultCookie = "access_token"
+
+	// NoCookie as Config.Cookie keeps cookies from carrying tokens.
+	NoCookie = "-"
+
+	// MinKeySize is the least length of a key in bytes: a shorter one is easier
+	// to guess than HS256 is to break (RFC 7518 section 3.2).
+	MinKeySize = 32
+
+	// maxKeys bounds the hashes that one forged token costs.
+	maxKeys = 16
+
+	defaultLeeway       = time.Minute
+	maxLeeway           = 10 * time.Minute
+	defaultMaxTokenSize = 8 << 10
+	maxTokenSize        = 64 << 10
+)
+
+// Config says who may come in. Keys is required; the zero value of any other
+// field means its default.
+type Config struct {
+	// Keys verify the signatures of tokens, at most 16. Several at once are for
+	// rotation: add the new key, let services sign with it, remove the old one
+	// when its last token has expired.
+	Keys []Key `yaml:"keys"`
+
+	// Endpoints are the addresses for which tokens must be made, such as
+	// https://chat.example.com: scheme, host and port of the token's aud claim.
+	// By default only the path of aud counts, /client/hubs/{hub}: behind a
+	// proxy a node does not know its public address. Two systems that share a
+	// key and the name of a hub then also share clients; list endpoints, or
+	// give each its own key.
+	Endpoints []string `yaml:"endpoints"`
+
+	// Leeway is how far the clocks of node and token issuer may be apart, at
+	// most 10m. It prolongs every token. Default 1m; 1ns is as good as none.
+	Leeway time.Duration `yaml:"leeway"`
+
+	// Cookie is the name of the cookie that may carry the token. "-" takes no
+	// token from cookies. Default access_token.
+	Cookie string `yaml:"cookie"`
+
+	// MaxTokenSize bounds a token, 256 B to 64KiB. A longer one is refused
+	// unread. Default 8KiB.
+	MaxTokenSize int `yaml:"max_token_size" unit:"bytes"`
+
+	// Origins are the web pages that may connect: exact origins such as
+	// https://app.example.com, patterns such as https://*.example.com for all
+	// names below one (not that one itself), "null" for pages without an
+	// origin, and "*" for every page. By default only pages of the host that
+	// the browser connects to. With "*" and tokens in cookies any page may act
+	// as its visitor: then set Cookie to "-".
+	Origins []string `yaml:"origins"`
+}
+
+// Key is one key for signatures.
+type Key struct {
+	// ID is what tokens may name in their kid header to be checked with this
+	// key alone. A token that names no key, or an unknown one, is checked with
+	// all of them.
+	ID string `yaml:"id"`
+
+	// Secret is the key: the bytes of this text as they are, not decoded from
+	// anything. At least 32; make one with: openssl rand -hex 32
+	Secret Secret `yaml:"secret"`
+}
+
+// Validate reports every problem with the key of its field.
+func (c *Config) Validate(report func(key, problem string)) {
+	c.validateKeys(report)
+	for i, e := range c.Endpoints {
+		if _, err := parseEndpoint(e); err != nil {
+			report(fmt.Sprintf("endpoints[%d]", i), err.Error())
+		}
+	}
+	if c.Leeway < 0 || c.Leeway > maxLeeway {
+		report("leeway", fmt.Sprintf("%v is not between 0 and %v", c.Leeway, maxLeeway))
+	}
+	if c.Cookie != "" && !isToken(c.Cookie) {
+		report("cookie", strconv.Quote(c.Cookie)+" cannot be the name of a cookie")
+	}
+	if n := c.MaxTokenSize; n != 0 && (n < 256 || n > maxTokenSize) {
+		report("max_token_size", fmt.Sprintf("%d is not between 256 and %d bytes", n, maxTokenSize))
+	}
+	for i, p := range c.Origins {
+		if err := new(Origins).add(p); err != nil {
+			report(fmt.Sprintf("origins[%d]", i), err.Error())
+		}
+	}
+}
+
+func (c *Config) validateKeys(report func(key, problem string)) {
+	switch n := len(c.Keys); {
+	case n == 0:
+		report("keys", "no key, so no token can be verified; make one with: openssl rand -hex 32")
+	case n > maxKeys:
+		report("keys", fmt.Sprintf("%d keys; at most %d", n, maxKeys))
+	}
+	seen := make(map[string]bool, len(c.Keys))
+	for i, k := range c.Keys {
+		at := fmt.Sprintf("keys[%d]", i)
+		if k.ID != "" && seen[k.ID] {
+			report(at+".id", strconv.Quote(k.ID)+" names another key already")
+		}
+		seen[k.ID] = true
+		if err := checkKey([]byte(k.Secret)); err != nil {
+			report(at+".secret", err.Error())
+		}
+	}
+}
+
+// checkKey refuses keys that cannot keep a secret. Errors do not show the key.
+func checkKey(key []byte) error {
+	switch {
+	case len(key) < MinKeySize:
+		return fmt.Errorf("%d bytes; a key needs at least %d: make one with: openssl rand -hex 32", len(key), MinKeySize)
+	case !utf8.Valid(key):
+		return errors.New("not UTF-8 text, so that other programs could not sign with the same key")
+	}
+	return nil
+}
+
+// withDefaults returns the configuration with every zero replaced that the
+// Verifier uses.
+func (c Config) withDefaults() Config {
+	c.Leeway = cmp.Or(c.Leeway, defaultLeeway)
+	c.MaxTokenSize = cmp.Or(c.MaxTokenSize, defaultMaxTokenSize)
+	return c
+}
+
+// isToken reports whether s is a token of RFC 9110 section 5.6.2.
+func isToken(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !isAlnum(c) && !contains("!#$%&'*+-.^_`|~", c) {
+			return false
+		}
+	}
+	return s != ""
+}

@@ -1,0 +1,54 @@
+package auth
+
+import "net/http"
+
+// Reason says why a client was refused. Its value is a metric label and part of
+// what clients see; the set is closed, see [Reasons].
+type Reason string
+
+const (
+	TokenMissing      Reason = "token_missing"       // no place of the request holds a token
+	TokenMalformed    Reason = "token_malformed"     // not a JWT, or a claim of the wrong kind
+	TokenTooLarge     Reason = "token_too_large"     // longer than Config.MaxTokenSize
+	TokenAlgorithm    Reason = "token_algorithm"     // not signed with HS256, HS384 or HS512
+	TokenSignature    Reason = "token_signature"     // signed with none of the keys
+	TokenExpired      Reason = "token_expired"       // exp has passed
+	TokenNotYetValid  Reason = "token_not_yet_valid" // nbf has not come
+	TokenAudience     Reason = "token_audience"      // made for another hub or endpoint
+	TokenGroupInvalid Reason = "token_group_invalid" // names a group that cannot exist
+	OriginDenied      Reason = "origin_denied"       // pages of that origin may not connect
+)
+
+// Reasons returns every Reason, so that a metric can show each of them from the
+// start.
+func Reasons() []Reason {
+	return []Reason{
+		TokenMissing, TokenMalformed, TokenTooLarge, TokenAlgorithm, TokenSignature,
+		TokenExpired, TokenNotYetValid, TokenAudience, TokenGroupInvalid, OriginDenied,
+	}
+}
+
+// status is the HTTP status that answers a handshake refused for this reason.
+func (r Reason) status() int {
+	switch r {
+	case TokenGroupInvalid:
+		return http.StatusBadRequest
+	case OriginDenied:
+		return http.StatusForbidden
+	}
+	return http.StatusUnauthorized
+}
+
+// Refusal is the error of everything in this package that judges a client.
+type Refusal struct {
+	Reason Reason
+	Status int    // of the HTTP answer
+	Detail string // one sentence for the client's developer; holds no part of the token
+}
+
+// Refuse returns the refusal for a reason, with the status that belongs to it.
+func Refuse(reason Reason, detail string) *Refusal {
+	return &Refusal{Reason: reason, Status: reason.status(), Detail: detail}
+}
+
+func (r *Refusal) Error() string { return string(r.Reason) + ": " + r.Detail }

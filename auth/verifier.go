@@ -1,0 +1,178 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// Verifier checks tokens. It is safe for concurrent use.
+type Verifier struct {
+	// Static after NewVerifier.
+	parser       *jwt.Parser
+	key          jwt.Keyfunc // a closure, so that printing a Verifier shows no key
+	audience     audience
+	leeway       time.Duration
+	maxTokenSize int
+
+	permissions interner
+}
+
+// algorithms are all that may sign a token. A list of what is good, so that
+// nothing new in the library comes in by itself, "none" least of all.
+var algorithms = []string{"HS256", "HS384", "HS512"}
+
+// NewVerifier compiles the configuration of one hub, or of several that share
+// it. The error names every problem that Validate reports.
+func NewVerifier(cfg Config) (*Verifier, error) {
+	var errs []error
+	cfg.Validate(func(key, problem string) { errs = append(errs, fmt.Errorf("%s: %s", key, problem)) })
+	if errs != nil {
+		return nil, errors.Join(errs...)
+	}
+	cfg = cfg.withDefaults()
+	v := &Verifier{
+		// The parser checks the signature only: times depend on the now of the
+		// caller and the audience on the hub.
+		parser:       jwt.NewParser(jwt.WithValidMethods(algorithms), jwt.WithStrictDecoding(), jwt.WithoutClaimsValidation()),
+		key:          newKeys(cfg.Keys).choose,
+		leeway:       cfg.Leeway,
+		maxTokenSize: cfg.MaxTokenSize,
+	}
+	for _, e := range cfg.Endpoints {
+		o, _ := parseEndpoint(e) // validated above
+		v.audience.endpoints = append(v.audience.endpoints, o)
+	}
+	return v, nil
+}
+
+// Verify checks a token that was presented for a hub, and returns what it says.
+// The error is a *Refusal. An empty token is refused as missing.
+//
+// It reads these claims and skips all others, iss and iat among them:
+//
+//	exp                              required
+//	nbf                              optional
+//	aud                              {endpoint}/client/hubs/{hub}, see Config.Endpoints; several: one must fit
+//	sub                              the user, or the long claim name nameidentifier of .NET
+//	role                             one or several, and those of the long claim name role of .NET; see CompileRoles
+//	sluice.group, webpubsub.group    one or several, both together
+//	jti                              optional
+func (v *Verifier) Verify(token, hub string, now time.Time) (Identity, error) {
+	p, refusal := v.open(token)
+	if refusal == nil {
+		refusal = v.check(p, hub, now)
+	}
+	if refusal != nil {
+		return Identity{}, refusal
+	}
+	groups, refusal := p.groups()
+	if refusal != nil {
+		return Identity{}, refusal
+	}
+	permissions := v.permissions.compile(p.roles())
+	return Identity{
+		User:         p.user(),
+		Groups:       groups,
+		Permissions:  permissions.permissions,
+		Expires:      p.Expires.Add(v.leeway),
+		TokenID:      p.ID,
+		IgnoredRoles: permissions.ignored,
+	}, nil
+}
+
+// open parses a token and checks its signature.
+func (v *Verifier) open(token string) (*payload, *Refusal) {
+	switch {
+	case token == "":
+		return nil, Refuse(TokenMissing, "the request carries no token")
+	case len(token) > v.maxTokenSize:
+		return nil, Refuse(TokenTooLarge, fmt.Sprintf("the token is longer than %d bytes", v.maxTokenSize))
+	case !isCompactJWT(token):
+		return nil, Refuse(TokenMalformed, "the token is not a JWT")
+	}
+	p := &payload{}
+	parsed, err := v.parser.ParseWithClaims(token, p, v.key)
+	switch {
+	case err == nil:
+		return p, nil
+	case badClaim(err) != "":
+		return nil, Refuse(TokenMalformed, "the token's claim "+badClaim(err)+" is not what it must be")
+	case errors.Is(err, jwt.ErrTokenMalformed):
+		return nil, Refuse(TokenMalformed, "the token is not a JWT")
+	case errors.Is(err, errCritical):
+		return nil, Refuse(TokenMalformed, errCritical.Error())
+	case !isHMAC(parsed.Method):
+		return nil, Refuse(TokenAlgorithm, "the token is not signed with HS256, HS384 or HS512")
+	}
+	return nil, Refuse(TokenSignature, "the token is signed with none of the keys")
+}
+
+// check judges the claims of a token that is known to be genuine.
+func (v *Verifier) check(p *payload, hub string, now time.Time) *Refusal {
+	switch {
+	case p.Expires.IsZero():
+		return Refuse(TokenMalformed, "the token has no claim exp")
+	case !now.Before(p.Expires.Add(v.leeway)):
+		return Refuse(TokenExpired, "the token expired at "+p.Expires.UTC().Format(time.RFC3339))
+	case now.Before(p.NotBefore.Add(-v.leeway)):
+		return Refuse(TokenNotYetValid, "the token is not valid before "+p.NotBefore.UTC().Format(time.RFC3339))
+	case !v.audience.admits(p.Audience, hub):
+		return Refuse(TokenAudience, "the token's claim aud is not the address of this hub: {endpoint}"+hubPath+"{hub}")
+	}
+	return nil
+}
+
+var errCritical = errors.New("the token's header crit asks for an extension that is not known here")
+
+// keys are the configured keys, as the parser wants them.
+type keys struct {
+	all  jwt.VerificationKeySet
+	byID map[string]any // of []byte
+}
+
+func newKeys(configured []Key) *keys {
+	k := &keys{byID: make(map[string]any)}
+	for _, c := range configured {
+		secret := []byte(c.Secret)
+		k.all.Keys = append(k.all.Keys, secret)
+		if c.ID != "" {
+			k.byID[c.ID] = secret
+		}
+	}
+	return k
+}
+
+// choose is the jwt.Keyfunc: the key that the token names, or else all of them.
+func (k *keys) choose(t *jwt.Token) (any, error) {
+	if _, ok := t.Header["crit"]; ok {
+		return nil, errCritical // RFC 7515 section 4.1.11
+	}
+	if id, ok := t.Header["kid"].(string); ok {
+		if key, ok := k.byID[id]; ok {
+			return key, nil
+		}
+	}
+	return k.all, nil
+}
+
+// isCompactJWT reports whether s has the alphabet of a JWT in its compact form.
+// The decoder of the library skips line ends, so that one token could be
+// written in many ways.
+func isCompactJWT(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !isAlnum(c) && c != '-' && c != '_' && c != '.' {
+			return false
+		}
+	}
+	return true
+}
+
+// isHMAC reports whether a parsed token names one of our algorithms. m is nil
+// for a name that the library does not know.
+func isHMAC(m jwt.SigningMethod) bool {
+	_, ok := m.(*jwt.SigningMethodHMAC)
+	return ok
+}
