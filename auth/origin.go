@@ -3,6 +3,7 @@ package auth
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 )
@@ -190,15 +191,15 @@ func validScheme(s string) bool {
 }
 
 // validHost admits names (ASCII; browsers send others in Punycode), IPv4
-// addresses, and IPv6 addresses in brackets. It need not be exact: a host is
-// only ever compared.
+// addresses, and IPv6 addresses in brackets, without a zone. Names need not be
+// exact: a host is only ever compared.
 func validHost(s string) bool {
-	set := "-._"
 	if len(s) > 2 && s[0] == '[' && s[len(s)-1] == ']' {
-		s, set = s[1:len(s)-1], ":."
+		addr, err := netip.ParseAddr(s[1 : len(s)-1])
+		return err == nil && addr.Is6() && addr.Zone() == ""
 	}
 	for i := range len(s) {
-		if !isAlnum(s[i]) && !contains(set, s[i]) {
+		if !isAlnum(s[i]) && !contains("-._", s[i]) {
 			return false
 		}
 	}
