@@ -76,10 +76,11 @@ func FuzzRedact(f *testing.F) {
 	f.Fuzz(func(t *testing.T, before, after, protocolsBefore, protocolsAfter string) {
 		query, protocols := before+secret+after, protocolsBefore+secret+protocolsAfter
 		if strings.Count(query, secret) == 1 {
-			token, _, err := auth.FromRequest(nil, query, "")
-			_, _, err2 := auth.FromRequest(nil, before+secret, "")
+			token, _, _ := auth.FromRequest(nil, query, "")
+			// An error for the parameter alone: it is the token, badly escaped.
+			_, _, err := auth.FromRequest(nil, before[strings.LastIndexByte(before, '&')+1:]+secret, "")
 			uri := auth.Redact("/client/hubs/chat?" + query)
-			if (strings.Contains(token, secret) || err != nil || err2 != nil) && strings.Contains(uri, secret) {
+			if (strings.Contains(token, secret) || err != nil) && strings.Contains(uri, secret) {
 				t.Fatalf("%q shows the token: %q", query, uri)
 			}
 			referer := auth.RedactHeader(http.Header{"Referer": {"https://a.com/?" + query}}).Get("Referer")
