@@ -1,0 +1,71 @@
+# Everything here needs Go and nothing else. What more it can use (Node.js and
+# Chromium for the end-to-end tests), it uses when it is there and says so when
+# it is not.
+
+.DEFAULT_GOAL := help
+.PHONY: run test lint race fuzz bench docs help npm
+
+ARGS      ?=
+FUZZTIME  ?= 30s
+BENCH     ?= .
+BENCHTIME ?= 1s
+
+VERSION := $(shell git describe --tags --dirty 2>/dev/null)
+COMMIT  := $(shell git describe --always --exclude '*' --abbrev=12 --dirty 2>/dev/null)
+LDFLAGS := -X sluice/internal/build.version=$(VERSION) -X sluice/internal/build.commit=$(COMMIT)
+ifeq ($(COMMIT),)
+# Where git refuses to read the tree (it belongs to another user), every go
+# build would fail on asking for the revision.
+export GOFLAGS := $(shell go env GOFLAGS) -buildvcs=false
+endif
+
+# gotest is go test with a list of the skipped tests at the end. -count=1: the
+# test cache does not see the sources of the binary that end-to-end tests build.
+GOTEST := go run ./internal/tools/gotest -count=1
+
+run: ## build and start a development node; ARGS="--listen 127.0.0.1:9000" adds flags
+	@go build -ldflags "$(LDFLAGS)" -o bin/sluice .
+	@exec ./bin/sluice serve --dev $(ARGS)
+
+test: npm ## run every test; lists what was skipped and why
+	$(GOTEST) ./...
+
+lint: ## formatting, go vet, staticcheck, tidy go.mod
+	@files=$$(gofmt -l .) && if [ -n "$$files" ]; then echo "gofmt would change:"; echo "$$files"; exit 1; fi
+	go vet ./...
+	go tool staticcheck ./...
+	go mod tidy -diff
+	bash -n .ci/run
+
+race: npm ## run every test under the race detector (needs a C compiler)
+	$(GOTEST) -race ./...
+
+fuzz: ## run every fuzz target for FUZZTIME (30s), one after the other, to the first finding
+	@grep -rEo --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed 's|/[^/]*:func | |' | sort | \
+	while read -r package target; do \
+		echo "== $$package $$target"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$package" </dev/null || exit 1; \
+	done
+
+bench: ## run the benchmarks that match BENCH (.) for BENCHTIME (1s) each
+	go test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) ./...
+
+docs: ## check that every link between the pages resolves
+	go test -count=1 -run '^TestLinks$$' ./internal/floors
+	@echo "No page is generated yet; docs/configuration.md will be made from the Config structs."
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# The packages that the end-to-end tests run as clients. npm ci writes the file
+# below node_modules last.
+NPM := internal/e2e/npm
+
+npm: $(NPM)/node_modules/.package-lock.json
+
+$(NPM)/node_modules/.package-lock.json: $(NPM)/package-lock.json
+	@if ! command -v node >/dev/null || ! command -v npm >/dev/null; then \
+		echo "SKIPPED npm packages: Node.js and npm are not both installed; the tests with npm clients and a browser will be skipped"; \
+	elif ! (cd $(NPM) && npm ci --loglevel=error --no-audit --no-fund --no-update-notifier); then \
+		echo "SKIPPED npm packages: npm ci failed, see above; the tests with npm clients and a browser will be skipped"; \
+	fi

@@ -1,0 +1,46 @@
+package floors
+
+// sluice is the house as it stands.
+var sluice = house{
+	floors: map[string]int{
+		"sluice/auth":                  0,
+		"sluice/engine/wheel":          0,
+		"sluice/frame":                 0,
+		"sluice/hub/wire":              0,
+		"sluice/internal/build":        0,
+		"sluice/internal/metrics":      0,
+		"sluice/internal/testkit":      0,
+		"sluice/internal/tools/gotest": 0,
+		"sluice/shard":                 0,
+
+		"sluice/bench": 1, // meets a server over its sockets only
+
+		"sluice/engine": 3,
+		"sluice/hub":    3,
+
+		"sluice/api":     4,
+		"sluice/gateway": 4,
+
+		"sluice/internal/config": 5,
+		"sluice/internal/node":   6,
+		"sluice/internal/cli":    7,
+		"sluice":                 8,
+
+		"sluice/internal/e2e":             9,
+		"sluice/internal/e2e/conformance": 9,
+		"sluice/internal/floors":          9,
+	},
+	testsOnly: []string{
+		"sluice/internal/e2e",
+		"sluice/internal/e2e/conformance",
+		"sluice/internal/floors",
+		"sluice/internal/testkit",
+		"sluice/internal/tools/gotest",
+	},
+	homes: map[string][]string{
+		"github.com/panjf2000/gnet/v2":       {"sluice/engine"},
+		"github.com/gobwas/ws":               {"sluice/frame", "sluice/engine"},
+		"github.com/golang-jwt/jwt/v5":       {"sluice/auth"},
+		"github.com/VictoriaMetrics/metrics": {"sluice/internal/metrics"},
+	},
+}
