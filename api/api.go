@@ -1,0 +1,24 @@
+// Package api serves HTTP beside the client connections: today the operations
+// pages /healthz, /readyz and /metrics.
+//
+// It knows no engine and no hub: what it shows comes from functions that its
+// caller gives it. Handlers run on goroutines of net/http and may block.
+package api
+
+import (
+	"net/http"
+	"time"
+)
+
+// Server returns a server for a handler, with limits that a slow or hostile
+// client cannot pass. The caller serves on it and shuts it down.
+func Server(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      30 * time.Second, // a page of metrics over a bad line
+		IdleTimeout:       2 * time.Minute,  // longer than any usual scrape interval
+		MaxHeaderBytes:    8 << 10,
+	}
+}

@@ -1,0 +1,102 @@
+package api_test
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"sluice/api"
+)
+
+func notReady() (bool, string) { return false, "draining" }
+
+func page(w io.Writer) { fmt.Fprintln(w, "sluice_connections 3") }
+
+func TestOps(t *testing.T) {
+	ready := func() (bool, string) { return true, "" }
+	for _, tt := range []struct {
+		method, path string
+		ready        func() (bool, string)
+		status       int
+		body         string
+	}{
+		{"GET", "/healthz", notReady, 200, "ok\n"},
+		{"GET", "/readyz", ready, 200, "ready\n"},
+		{"GET", "/readyz", notReady, 503, "draining\n"},
+		{"GET", "/metrics", notReady, 200, "sluice_connections 3\n"},
+		{"GET", "/metrics?name=x", ready, 200, "sluice_connections 3\n"},
+		{"POST", "/metrics", ready, 405, "this page takes GET and HEAD only\n"},
+		{"DELETE", "/healthz", ready, 405, "this page takes GET and HEAD only\n"},
+		{"GET", "/", ready, 404, "there is no such page; this listener has /healthz, /readyz and /metrics\n"},
+		{"GET", "/healthz/", ready, 404, "there is no such page; this listener has /healthz, /readyz and /metrics\n"},
+		{"POST", "/client/hubs/chat", ready, 404, "there is no such page; this listener has /healthz, /readyz and /metrics\n"},
+	} {
+		t.Run(tt.method+tt.path, func(t *testing.T) {
+			w := httptest.NewRecorder()
+			api.NewOps(tt.ready, page).ServeHTTP(w, httptest.NewRequest(tt.method, tt.path, nil))
+			if w.Code != tt.status || w.Body.String() != tt.body {
+				t.Errorf("got %d %q, want %d %q", w.Code, w.Body, tt.status, tt.body)
+			}
+			if allow := w.Header().Get("Allow"); (allow != "") != (tt.status == 405) {
+				t.Errorf("%d with Allow %q", w.Code, allow)
+			}
+			if got := w.Header().Get("Cache-Control"); got != "no-store" {
+				t.Errorf("Cache-Control: %q", got)
+			}
+		})
+	}
+}
+
+func TestMetricsContentType(t *testing.T) {
+	w := httptest.NewRecorder()
+	api.NewOps(notReady, page).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	if got := w.Header().Get("Content-Type"); got != "text/plain; version=0.0.4; charset=utf-8" {
+		t.Errorf("Content-Type: %q", got)
+	}
+}
+
+// TestServer goes through a real server: HEAD has no body, and a head over the
+// limit is refused.
+func TestServer(t *testing.T) {
+	srv := httptest.NewUnstartedServer(nil)
+	srv.Config = api.Server(api.NewOps(notReady, page))
+	srv.Start()
+	defer srv.Close()
+
+	ask := func(head string) (*http.Response, string) {
+		t.Helper()
+		conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, head); err != nil {
+			t.Fatal(err)
+		}
+		req := &http.Request{Method: head[:strings.IndexByte(head, ' ')]}
+		resp, err := http.ReadResponse(bufio.NewReader(conn), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var body bytes.Buffer
+		if _, err := body.ReadFrom(resp.Body); err != nil {
+			t.Fatal(err)
+		}
+		return resp, body.String()
+	}
+
+	resp, body := ask("HEAD /readyz HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+	if resp.StatusCode != 503 || body != "" || resp.ContentLength != int64(len("draining\n")) {
+		t.Errorf("HEAD: %s %q, length %d", resp.Status, body, resp.ContentLength)
+	}
+	resp, _ = ask("GET /healthz HTTP/1.1\r\nHost: h\r\nX: " + strings.Repeat("x", 16<<10) + "\r\n\r\n")
+	if resp.StatusCode != 431 {
+		t.Errorf("a head of 16 KiB: %s", resp.Status)
+	}
+}

@@ -1,0 +1,138 @@
+// Package metrics is every figure a node shows on /metrics: name, labels and
+// help text, in one place.
+//
+// It owns the counters and the text format. It does not know what is counted:
+// the parts of the node add to the fields of [Node] from any goroutine, and
+// figures that a part keeps for itself are copied in by an [Node.OnScrape]
+// hook. Label values come from the closed lists in labels.go, so that no client
+// can make the page grow.
+package metrics
+
+import (
+	"bytes"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+
+	vm "github.com/VictoriaMetrics/metrics"
+)
+
+// A Counter only goes up. Add to it once per batch where many goroutines would
+// meet on its cache line.
+type Counter = vm.Counter
+
+// A Gauge goes up and down.
+type Gauge = vm.Gauge
+
+// Node is the figures of one node. The fields are set by New and stay; their
+// methods may be called from any goroutine.
+type Node struct {
+	// Connections.
+	Connections         *Gauge
+	ConnectionsOpened   *Counter
+	ConnectionsClosed   *CounterVec // reason, initiator
+	HandshakeRejections *CounterVec // reason
+	AcceptErrors        *Counter
+	HeartbeatTimeouts   *Counter
+
+	// Traffic with clients.
+	MessagesReceived *Counter
+	MessagesSent     *Counter
+	ReceivedBytes    *Counter
+	SentBytes        *Counter
+	OutboundQueue    *Gauge // bytes
+	SlowConsumers    *Counter
+	DroppedMessages  *CounterVec // reason
+
+	// Hubs.
+	Hubs            *Gauge
+	Sessions        *Gauge
+	Groups          *Gauge
+	GroupPublished  *Counter
+	GroupDelivered  *Counter
+	RequestRefusals *CounterVec // reason
+
+	// The node itself.
+	Panics            *Counter
+	LoopTasksRejected *Counter
+	buildInfo         *family
+
+	// static once the node serves
+	families []*family
+	hooks    []func()
+
+	mu sync.Mutex // one scrape at a time runs the hooks and reads what they set
+}
+
+// New returns a node's figures, all zero and all shown from the start: a series
+// that appears with its first event hides that event from rate().
+func New() *Node {
+	n := new(Node)
+
+	n.Connections = n.gauge("sluice_connections", "WebSocket connections that are open.")
+	n.ConnectionsOpened = n.counter("sluice_connections_opened_total", "WebSocket connections opened.")
+	n.ConnectionsClosed = n.counterVec("sluice_connections_closed_total", "WebSocket connections ended, by why and by who ended them first.",
+		[]string{"reason", "initiator"}, closeReasons)
+	n.HandshakeRejections = n.counterVec("sluice_handshake_rejections_total", "Opening handshakes that were refused or not finished.",
+		reason, handshakeRejections)
+	n.AcceptErrors = n.counter("sluice_accept_errors_total", "Failures to accept a connection, such as running out of file descriptors.")
+	n.HeartbeatTimeouts = n.counter("sluice_heartbeat_timeouts_total", "Connections given up because a ping was not answered.")
+
+	n.MessagesReceived = n.counter("sluice_messages_received_total", "Messages received from clients.")
+	n.MessagesSent = n.counter("sluice_messages_sent_total", "Messages queued for clients, each copy counted.")
+	n.ReceivedBytes = n.counter("sluice_received_bytes_total", "Bytes read from client connections, framing included.")
+	n.SentBytes = n.counter("sluice_sent_bytes_total", "Bytes written to client connections, framing included.")
+	n.OutboundQueue = n.gauge("sluice_outbound_queue_bytes", "Bytes that wait for slow client connections, all together.")
+	n.SlowConsumers = n.counter("sluice_slow_consumers_total", "Times a connection began to count as a slow consumer.")
+	n.DroppedMessages = n.counterVec("sluice_dropped_messages_total", "Messages to clients that were lost.",
+		reason, droppedMessages)
+
+	n.Hubs = n.gauge("sluice_hubs", "Hubs (tenants) that exist.")
+	n.Sessions = n.gauge("sluice_sessions", "Sessions in all hubs: authenticated clients.")
+	n.Groups = n.gauge("sluice_groups", "Groups with at least one member, in all hubs.")
+	n.GroupPublished = n.counter("sluice_group_messages_published_total", "Messages accepted from clients for a group.")
+	n.GroupDelivered = n.counter("sluice_group_messages_delivered_total", "Copies of group messages handed to the connections of members.")
+	n.RequestRefusals = n.counterVec("sluice_request_refusals_total", "Requests and clients that a hub turned down.",
+		reason, requestRefusals)
+
+	n.Panics = n.counter("sluice_panics_total", "Bugs that were caught: each closed one connection or failed one task.")
+	n.LoopTasksRejected = n.counter("sluice_loop_tasks_rejected_total", "Tasks that an event loop refused because its inbox was full or it had stopped.")
+	n.buildInfo = n.family("sluice_build_info", "gauge", "The running binary; always 1.")
+
+	slices.SortFunc(n.families, func(a, b *family) int { return strings.Compare(a.name, b.name) })
+	return n
+}
+
+// SetBuild says which binary this is. Call it once, before the node serves.
+func (n *Node) SetBuild(version, commit, goVersion string) {
+	labels := []string{"version", "commit", "go_version"}
+	n.buildInfo.set.NewGauge(series(n.buildInfo.name, labels, []string{version, commit, goVersion}), nil).Set(1)
+}
+
+// OnScrape adds a hook that runs before every page is written, to copy in
+// figures that a part of the node keeps for itself. Call it before the node
+// serves. Hooks run on the goroutine of the scrape, one at a time, and must not
+// block.
+func (n *Node) OnScrape(hook func()) { n.hooks = append(n.hooks, hook) }
+
+// WritePrometheus writes all figures in the Prometheus text format, each family
+// once, with HELP and TYPE, in the order of their names. Any goroutine may call
+// it.
+func (n *Node) WritePrometheus(w io.Writer) {
+	var page bytes.Buffer // so that no lock is held while a slow scraper reads
+	n.render(&page)
+	_, _ = w.Write(page.Bytes()) // a scraper that has gone needs no page
+}
+
+func (n *Node) render(page *bytes.Buffer) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, hook := range n.hooks {
+		hook()
+	}
+	writeProcess(page)
+	for _, f := range n.families {
+		f.write(page)
+	}
+}
