@@ -1,0 +1,131 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// needNode skips, loudly, on a machine without Node.js or without the packages.
+func needNode(t *testing.T) {
+	t.Helper()
+	if _, err := exec.LookPath("node"); err != nil {
+		t.Skip("SKIPPED: node is not installed, so the npm clients were not tested")
+	}
+	if _, err := os.Stat("npm/node_modules/ws"); err != nil {
+		t.Skip("SKIPPED: npm/node_modules is missing (make test installs it), so the npm clients were not tested")
+	}
+}
+
+// needChromium returns the browser or skips, loudly.
+func needChromium(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	t.Skip("SKIPPED: no Chromium is installed, so the browser was not tested")
+	return ""
+}
+
+// TestMakeRun is the first thing a newcomer does: make run, then paste what it
+// prints. Two npm clients and a browser exchange messages through a group.
+func TestMakeRun(t *testing.T) {
+	needNode(t)
+	p := startCmd(t, makeRun())
+	address := p.waitFor(`ws://\S+`)[0]
+	p.waitFor(`FOR DEVELOPMENT`)
+	wscat := p.waitFor(`npx wscat (-s json\.sluice\.v1 -c '(ws://\S+)')`)
+	group := p.waitFor(`Both are in the group "(\w+)"`)[1]
+
+	t.Run("two npm clients", func(t *testing.T) {
+		out, errs, code := run(t, "node", "npm/chat.mjs", address, wscat[2], "lounge")
+		if code != 0 || strings.TrimSpace(out) != "ok" {
+			t.Fatalf("exit %d\n%s%s", code, out, errs)
+		}
+	})
+
+	t.Run("wscat as printed", func(t *testing.T) {
+		listener := start(t, "node", "npm/listen.mjs", address, "1")
+		listener.waitFor("connected")
+		line := p.waitFor(`\{"type":"sendToGroup".*\}`)[0]
+		args := append([]string{"npm/node_modules/.bin/wscat", "-x", line, "-w", "1"},
+			strings.Fields(strings.ReplaceAll(wscat[1], "'", ""))...)
+		if code := start(t, "node", args...).wait(); code != 0 {
+			t.Fatalf("wscat: exit %d", code)
+		}
+		listener.waitFor("hello")
+		if code := listener.wait(); code != 0 {
+			t.Fatalf("listener: exit %d", code)
+		}
+	})
+
+	t.Run("a browser and npm clients", func(t *testing.T) {
+		browse(t, needChromium(t), address, group)
+	})
+
+	p.interrupt()
+	p.waitFor("msg=stopped")
+}
+
+// makeRun starts the node with make, on free ports.
+func makeRun() *exec.Cmd {
+	cmd := exec.Command("make", "--no-print-directory", "run", "ARGS=--listen 127.0.0.1:0 --ops 127.0.0.1:0")
+	cmd.Dir = "../.."
+	return cmd
+}
+
+// browse opens a page that joins the group, answers what it hears, and tells
+// what it saw to the server that the page came from.
+func browse(t *testing.T, chromium, address, group string) {
+	told := make(chan string, 8)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, page, address, group)
+	})
+	mux.HandleFunc("POST /told", func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		told <- string(body)
+	})
+	server := httptest.NewServer(mux)
+	defer server.Close()
+
+	listener := start(t, "node", "npm/listen.mjs", address, "2")
+	listener.waitFor("connected")
+	start(t, chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+		"--disable-background-networking", "--disable-component-update", "--disable-sync",
+		"--user-data-dir="+t.TempDir(), server.URL)
+	listener.waitFor("from the page")
+	fmt.Fprintf(listener.stdin, `{"type":"sendToGroup","group":%q,"dataType":"text","data":"to the page","noEcho":true}`+"\n", group)
+	listener.waitFor("the page heard: to the page")
+	if code := listener.wait(); code != 0 {
+		t.Errorf("listener: exit %d", code)
+	}
+	if got := <-told; got != "to the page" {
+		t.Errorf("the page heard %q", got)
+	}
+}
+
+const page = `<!doctype html>
+<script>
+const socket = new WebSocket(%q, "json.sluice.v1");
+const group = %q;
+const send = (data) => socket.send(JSON.stringify({type: "sendToGroup", group, dataType: "text", data, noEcho: true}));
+const tell = (text) => fetch("/told", {method: "POST", body: text});
+socket.onmessage = (event) => {
+  const message = JSON.parse(event.data);
+  if (message.event === "connected") send("from the page");
+  if (message.type === "message") {
+    send("the page heard: " + message.data);
+    tell(message.data);
+  }
+};
+socket.onclose = (event) => tell("closed " + event.code);
+</script>
+`
