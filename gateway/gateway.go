@@ -1,0 +1,171 @@
+// Package gateway lets WebSocket clients in: it routes an opening handshake to
+// a hub, checks origin and token, selects the grammar, and makes the connection
+// of the engine a session of the hub.
+//
+// It is where engine, auth and hub meet, and holds no state of its own. All of
+// it runs on the event loops and does not block.
+package gateway
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"sluice/auth"
+	"sluice/engine"
+	"sluice/frame"
+	"sluice/hub"
+	"sluice/hub/wire"
+)
+
+// Gateway answers opening handshakes. It implements engine.Handler.
+type Gateway struct {
+	hubs     *hub.Node
+	verifier *auth.Verifier
+	origins  *auth.Origins
+	cookie   string
+	compat   bool
+	echoPath string
+}
+
+var _ engine.Handler = (*Gateway)(nil)
+
+// Options are the parts a Gateway joins.
+type Options struct {
+	Hubs     *hub.Node
+	Verifier *auth.Verifier
+	Origins  *auth.Origins
+	// Cookie is the name of the cookie that may carry the token.
+	Cookie string
+	// Compat offers the names under which published clients know the grammars.
+	Compat bool
+	// EchoPath, when not empty, is a path on which every message is sent back
+	// to its sender, without a token and without a hub.
+	EchoPath string
+}
+
+// New joins the parts.
+func New(o Options) *Gateway {
+	return &Gateway{
+		hubs:     o.Hubs,
+		verifier: o.Verifier,
+		origins:  o.Origins,
+		cookie:   o.Cookie,
+		compat:   o.Compat,
+		echoPath: o.EchoPath,
+	}
+}
+
+// Upgrade decides on one opening handshake; see engine.Handler.
+func (g *Gateway) Upgrade(_ *engine.Conn, r *http.Request) (engine.Acceptance, *engine.Refusal) {
+	if g.echoPath != "" && r.URL.Path == g.echoPath {
+		return engine.Acceptance{Open: openEcho}, nil
+	}
+	name, refusal := route(r.URL)
+	if refusal != nil {
+		return engine.Acceptance{}, refusal
+	}
+	if !g.origins.Allow(r.Header.Get("Origin"), r.Host) {
+		return engine.Acceptance{}, refused(auth.Refuse(auth.OriginDenied,
+			"pages of this origin may not connect; the configuration key is auth.origins"))
+	}
+	id, refusal := g.identify(r, name)
+	if refusal != nil {
+		return engine.Acceptance{}, refusal
+	}
+	// Only now: whether a hub exists is nobody's business without a token.
+	h, ok := g.hubs.Hub(name)
+	if !ok {
+		return engine.Acceptance{}, &engine.Refusal{Status: http.StatusNotFound, Label: "unknown_hub",
+			Reason: "there is no such hub"}
+	}
+	grammar, subprotocol, ok := wire.Select(subprotocols(r.Header), g.compat)
+	if !ok {
+		return engine.Acceptance{}, &engine.Refusal{Status: http.StatusBadRequest, Label: "subprotocol",
+			Reason: "offer the subprotocol json.sluice.v1 in Sec-WebSocket-Protocol"}
+	}
+	return engine.Acceptance{
+		Subprotocol: subprotocol,
+		Expires:     id.Expires,
+		Open: func(c *engine.Conn) (engine.Endpoint, error) {
+			s, err := h.Open(c.Loop(), c, id, grammar)
+			if err != nil {
+				return nil, err
+			}
+			return client{s}, nil
+		},
+	}, nil
+}
+
+// identify finds and verifies the token.
+func (g *Gateway) identify(r *http.Request, hubName string) (auth.Identity, *engine.Refusal) {
+	token, _, err := auth.FromRequest(r.Header, r.URL.RawQuery, g.cookie)
+	if err != nil {
+		return auth.Identity{}, refused(err)
+	}
+	id, err := g.verifier.Verify(token, hubName, time.Now())
+	if err != nil {
+		return auth.Identity{}, refused(err)
+	}
+	return id, nil
+}
+
+// refused answers with what auth found wrong.
+func refused(err error) *engine.Refusal {
+	if r, ok := errors.AsType[*auth.Refusal](err); ok {
+		return &engine.Refusal{Status: r.Status, Label: string(r.Reason), Reason: r.Detail}
+	}
+	return &engine.Refusal{Status: http.StatusUnauthorized, Label: string(auth.TokenMalformed), Reason: err.Error()}
+}
+
+// route finds the hub's name in the address: /client/hubs/{hub}, or the older
+// form /client/?hub={hub}.
+func route(u *url.URL) (hubName string, _ *engine.Refusal) {
+	name, ok := strings.CutPrefix(u.Path, "/client/hubs/")
+	if !ok && (u.Path == "/client/" || u.Path == "/client") {
+		name, ok = u.Query().Get("hub"), true
+	}
+	if !ok {
+		return "", &engine.Refusal{Status: http.StatusNotFound, Label: "unknown_path",
+			Reason: "clients connect at /client/hubs/{hub}"}
+	}
+	if !auth.ValidHub(name) {
+		return "", &engine.Refusal{Status: http.StatusBadRequest, Label: "invalid_hub",
+			Reason: "the address names no valid hub; clients connect at /client/hubs/{hub}"}
+	}
+	return name, nil
+}
+
+// subprotocols returns the offered subprotocols in the client's order.
+func subprotocols(h http.Header) []string {
+	var all []string
+	for _, v := range h["Sec-Websocket-Protocol"] {
+		for p := range strings.SplitSeq(v, ",") {
+			if p = strings.Trim(p, " \t"); p != "" {
+				all = append(all, p)
+			}
+		}
+	}
+	return all
+}
+
+// client makes a session an endpoint. It is one pointer wide, so it costs no
+// allocation.
+type client struct{ session *hub.Session }
+
+func (c client) Message(op frame.Opcode, payload []byte) {
+	c.session.Receive(op == frame.OpText, payload)
+}
+
+func (c client) Closed() { c.session.Closed() }
+
+// echo sends every message back.
+type echo struct{ conn *engine.Conn }
+
+func openEcho(c *engine.Conn) (engine.Endpoint, error) { return echo{c}, nil }
+
+func (e echo) Message(op frame.Opcode, payload []byte) { e.conn.Write(op, payload) }
+
+func (e echo) Closed() {}

@@ -1,0 +1,112 @@
+// Package cli is the command line of Sluice: one file per command.
+package cli
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Exit codes.
+const (
+	exitOK    = 0
+	exitError = 1 // it was tried and failed
+	exitUsage = 2 // the command line or the configuration is wrong
+)
+
+// command is one word after "sluice".
+type command struct {
+	name string
+	help string // one line
+	run  func(env *Env, args []string) error
+}
+
+// Env is what the commands need of the world.
+type Env struct {
+	Stdout, Stderr io.Writer
+	// DevConfig is the YAML of the development defaults.
+	DevConfig []byte
+}
+
+// usageError is a mistake on the command line.
+type usageError struct{ error }
+
+func commands() []command {
+	return []command{
+		{"serve", "run a node", serve},
+		{"token", "print a client token", token},
+		{"version", "print version and commit", version},
+	}
+}
+
+// Main runs the command line and returns the exit code.
+func Main(env *Env, args []string) int {
+	if len(args) == 0 {
+		usage(env.Stderr)
+		return exitUsage
+	}
+	switch args[0] {
+	case "help", "-h", "-help", "--help":
+		usage(env.Stdout)
+		return exitOK
+	}
+	for _, c := range commands() {
+		if c.name == args[0] {
+			return exitCode(env, c.name, c.run(env, args[1:]))
+		}
+	}
+	fmt.Fprintf(env.Stderr, "sluice: there is no command %q; `sluice help` lists them\n", args[0])
+	return exitUsage
+}
+
+func exitCode(env *Env, name string, err error) int {
+	var mistake usageError
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return exitOK
+	case errors.As(err, &mistake):
+		fmt.Fprintf(env.Stderr, "sluice %s: %v\n", name, err)
+		return exitUsage
+	default:
+		fmt.Fprintf(env.Stderr, "sluice %s: %v\n", name, err)
+		return exitError
+	}
+}
+
+func usage(w io.Writer) {
+	fmt.Fprint(w, "Sluice is a WebSocket gateway.\n\nusage: sluice COMMAND [flags]\n\n")
+	for _, c := range commands() {
+		fmt.Fprintf(w, "  %-8s %s\n", c.name, c.help)
+	}
+	fmt.Fprint(w, "\n`sluice COMMAND --help` tells the flags of one.\n")
+}
+
+// parseFlags parses the flags of a command that takes no other arguments.
+func parseFlags(env *Env, fs *flag.FlagSet, args []string) error {
+	var out strings.Builder
+	fs.SetOutput(&out)
+	err := fs.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(env.Stdout, out.String())
+		return err
+	}
+	if err != nil {
+		return usageError{fmt.Errorf("%w; --help tells the flags", err)}
+	}
+	if fs.NArg() > 0 {
+		return usageError{fmt.Errorf("unexpected argument %q; --help tells the flags", fs.Arg(0))}
+	}
+	return nil
+}
+
+// list is a flag that may be given several times.
+type list []string
+
+func (l *list) String() string { return strings.Join(*l, ",") }
+
+func (l *list) Set(v string) error {
+	*l = append(*l, v)
+	return nil
+}

@@ -1,0 +1,43 @@
+package cli
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"time"
+
+	"sluice/auth"
+)
+
+// token prints a client token alone on standard output, for scripts.
+func token(env *Env, args []string) error {
+	var (
+		key, hub, user string
+		roles, groups  list
+		ttl            time.Duration
+	)
+	fs := flag.NewFlagSet("sluice token", flag.ContinueOnError)
+	fs.StringVar(&key, "key", "", "the `secret` the node verifies with (required)")
+	fs.StringVar(&hub, "hub", "", "the `hub` the token is for (required)")
+	fs.StringVar(&user, "user", "", "the `user` id; none makes the client anonymous")
+	fs.Var(&roles, "role", "a `role`, such as sluice.sendToGroup or sluice.joinLeaveGroup.room; may be repeated")
+	fs.Var(&groups, "group", "a `group` the client is in from the start; may be repeated")
+	fs.DurationVar(&ttl, "ttl", time.Hour, "how long the token is valid")
+	if err := parseFlags(env, fs, args); err != nil {
+		return err
+	}
+	switch {
+	case key == "":
+		return usageError{errors.New("--key is missing")}
+	case hub == "":
+		return usageError{errors.New("--hub is missing")}
+	case ttl <= 0:
+		return usageError{fmt.Errorf("--ttl %v is not positive", ttl)}
+	}
+	t, err := auth.Mint([]byte(key), auth.Claims{Hub: hub, User: user, Roles: roles, Groups: groups, TTL: ttl}, time.Now())
+	if err != nil {
+		return usageError{err}
+	}
+	fmt.Fprintln(env.Stdout, t)
+	return nil
+}

@@ -1,0 +1,168 @@
+// Package node wires the parts of one Sluice process together, starts them, and
+// stops them in reverse.
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"sluice/api"
+	"sluice/auth"
+	"sluice/engine"
+	"sluice/gateway"
+	"sluice/hub"
+	"sluice/internal/config"
+	"sluice/internal/metrics"
+)
+
+// closeGrace is what Stop adds to the drain window for clients that are slow to
+// answer the close.
+const closeGrace = 10 * time.Second
+
+// Node is one running process: listeners, event loops, hubs, operations.
+type Node struct {
+	cfg    config.Config
+	log    *slog.Logger
+	engine *engine.Engine
+	hubs   *hub.Node
+
+	listeners []net.Listener
+	opsAddr   net.Addr
+	ops       *http.Server
+	opsDone   chan error
+
+	state atomic.Int32 // readiness; see ready
+}
+
+const (
+	starting int32 = iota
+	serving
+	draining
+)
+
+// Start opens the listeners and serves. The configuration must have passed
+// config.Decode or its Validate methods.
+func Start(ctx context.Context, cfg config.Config, log *slog.Logger) (*Node, error) {
+	cfg = cfg.WithDefaults()
+	n := &Node{cfg: cfg, log: log, opsDone: make(chan error, 1)}
+	m := metrics.New()
+
+	verifier, err := auth.NewVerifier(cfg.Auth)
+	if err != nil {
+		return nil, fmt.Errorf("auth: %w", err)
+	}
+	origins, err := auth.ParseOrigins(cfg.Auth.Origins)
+	if err != nil {
+		return nil, fmt.Errorf("auth.origins: %w", err)
+	}
+	n.engine = engine.New(cfg.Engine, m, log)
+	n.hubs = hub.New(cfg.Hub, len(n.engine.Loops()))
+	gate := gateway.New(gateway.Options{
+		Hubs:     n.hubs,
+		Verifier: verifier,
+		Origins:  origins,
+		Cookie:   cfg.Auth.Cookie,
+		Compat:   !cfg.DisableCompat,
+		EchoPath: cfg.EchoPath,
+	})
+	n.observe(m)
+
+	if err := n.listen(ctx, m); err != nil {
+		return nil, err
+	}
+	if err := n.engine.Start(gate); err != nil {
+		n.closeListeners()
+		return nil, err
+	}
+	for _, ln := range n.listeners {
+		n.engine.Accept(ln)
+	}
+	n.state.Store(serving)
+	return n, nil
+}
+
+// listen opens every listener, or none: an operator who mistyped one address
+// does not get half a node.
+func (n *Node) listen(ctx context.Context, m *metrics.Node) error {
+	ops, err := net.Listen("tcp", n.cfg.Ops)
+	if err != nil {
+		return fmt.Errorf("operations: listen on %s: %w", n.cfg.Ops, err)
+	}
+	for _, addr := range n.cfg.Listen {
+		ln, err := engine.Listen(ctx, addr)
+		if err != nil {
+			ops.Close()
+			n.closeListeners()
+			return err
+		}
+		n.listeners = append(n.listeners, ln)
+	}
+	n.opsAddr = ops.Addr()
+	n.ops = api.Server(api.NewOps(n.ready, m.WritePrometheus))
+	go func() { n.opsDone <- n.ops.Serve(ops) }()
+	return nil
+}
+
+func (n *Node) closeListeners() {
+	for _, ln := range n.listeners {
+		ln.Close()
+	}
+	if n.ops != nil {
+		n.ops.Close()
+		<-n.opsDone
+	}
+}
+
+// Addrs returns the addresses clients connect to, in the order of the
+// configuration.
+func (n *Node) Addrs() []net.Addr {
+	addrs := make([]net.Addr, len(n.listeners))
+	for i, ln := range n.listeners {
+		addrs[i] = ln.Addr()
+	}
+	return addrs
+}
+
+// OpsAddr returns the address of the operations listener.
+func (n *Node) OpsAddr() net.Addr { return n.opsAddr }
+
+// MaxConnections returns the number of clients the node takes.
+func (n *Node) MaxConnections() int { return n.engine.MaxConnections() }
+
+// ready tells whether new clients should be sent here, and why not.
+func (n *Node) ready() (ok bool, why string) {
+	switch {
+	case n.state.Load() == starting:
+		return false, "starting"
+	case n.state.Load() == draining:
+		return false, "draining"
+	case n.engine.Full():
+		return false, "full"
+	}
+	return true, ""
+}
+
+// Stop drains: not ready, no new clients, connections closed spread over the
+// configured window, then everything stopped in the reverse of its start. ctx
+// cuts it short.
+func (n *Node) Stop(ctx context.Context) error {
+	n.state.Store(draining)
+	window := n.cfg.Drain.Window
+	n.log.Info("draining", "connections", n.engine.Connections(), "window", window)
+	drain, cancel := context.WithTimeout(ctx, window+closeGrace)
+	defer cancel()
+	err := n.engine.Shutdown(drain, window)
+	if serr := n.ops.Shutdown(drain); serr != nil {
+		err = errors.Join(err, n.ops.Close())
+	}
+	if serr := <-n.opsDone; !errors.Is(serr, http.ErrServerClosed) {
+		err = errors.Join(err, serr)
+	}
+	return err
+}

@@ -1,0 +1,55 @@
+package node
+
+import (
+	"strings"
+	"testing"
+
+	"sluice/auth"
+	"sluice/engine"
+	"sluice/hub"
+	"sluice/internal/metrics"
+)
+
+// TestLabelsAreDeclared: the metrics list every label value that the parts can
+// give them, so that nothing is counted as "other".
+func TestLabelsAreDeclared(t *testing.T) {
+	m := metrics.New()
+	for _, c := range engine.Causes() {
+		if c == engine.CauseHandshakeTimeout || c == engine.CauseHandshakeRefused {
+			continue // never opened
+		}
+		if m.ConnectionsClosed.With(c.String(), c.Initiator()) == m.ConnectionsClosed.With("?", "?") {
+			t.Errorf("close: %s by %s is not declared", c, c.Initiator())
+		}
+	}
+	for _, r := range auth.Reasons() {
+		if m.HandshakeRejections.With(string(r)) == m.HandshakeRejections.With("?") {
+			t.Errorf("handshake rejection %s is not declared", r)
+		}
+	}
+	node := hub.New(hub.Config{CreateOnFirstUse: true}, 1)
+	h, _ := node.Hub("chat")
+	for _, c := range h.Stats().Refused {
+		if m.RequestRefusals.With(c.Label) == m.RequestRefusals.With("?") {
+			t.Errorf("request refusal %s is not declared", c.Label)
+		}
+	}
+	if m.DroppedMessages.With(hub.LoopOverloaded) == m.DroppedMessages.With("?") {
+		t.Error("dropped message: loop overloaded is not declared")
+	}
+}
+
+// TestMetricsPage reads what a scrape of a node with one client shows.
+func TestMetricsPage(t *testing.T) {
+	n := startNode(t, nil)
+	dial(t, n, auth.Claims{Groups: []string{"g"}}).ReadText()
+	_, page := get(t, n, "/metrics")
+	for _, want := range []string{
+		"\nsluice_connections 1\n", "\nsluice_connections_opened_total 1\n", "\nsluice_hubs 1\n",
+		"\nsluice_sessions 1\n", "\nsluice_groups 1\n", "\nsluice_build_info{",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("no %q", want)
+		}
+	}
+}
