@@ -195,12 +195,6 @@ func await(p *process) *node {
 	return &node{process: p, addr: m[1], ops: m[2]}
 }
 
-// url returns an address with a fresh token for the hub "chat".
-func (n *node) url(user string, flags ...string) string {
-	n.t.Helper()
-	return "ws://" + n.addr + "/client/hubs/chat?access_token=" + token(n.t, append([]string{"--user", user}, flags...)...)
-}
-
 // token runs sluice token for the hub "chat".
 func token(t *testing.T, flags ...string) string {
 	t.Helper()

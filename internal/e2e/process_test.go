@@ -146,6 +146,25 @@ func TestTokenCommand(t *testing.T) {
 	}
 }
 
+// TestTokenLetsIn: what sluice token prints opens a connection, and says who it
+// is.
+func TestTokenLetsIn(t *testing.T) {
+	n := serve(t)
+	c := testkit.DialWebSocket(t, n.addr, "/client/hubs/chat", "Sec-WebSocket-Protocol: json.sluice.v1",
+		"Authorization: Bearer "+token(t, "--user", "u", "--group", "g", "--role", "sluice.sendToGroup.g"))
+	if got := c.ReadText(); !strings.Contains(got, `"userId":"u"`) {
+		t.Errorf("first message: %s", got)
+	}
+	c.WriteText(`{"type":"sendToGroup","group":"g","dataType":"text","data":"to myself"}`)
+	if got := c.ReadText(); !strings.Contains(got, `"data":"to myself"`) {
+		t.Errorf("a member's own message: %s", got)
+	}
+	c.WriteText(`{"type":"joinGroup","group":"h","ackId":1}`)
+	if got := c.ReadText(); !strings.Contains(got, "Forbidden") {
+		t.Errorf("without the role: %s", got)
+	}
+}
+
 func TestVersionCommand(t *testing.T) {
 	out, _, code := run(t, sluice, "version")
 	if code != 0 || !strings.HasPrefix(out, "sluice ") {
