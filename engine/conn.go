@@ -1,0 +1,169 @@
+package engine
+
+import (
+	"net"
+	"time"
+
+	"github.com/panjf2000/gnet/v2"
+	"github.com/valyala/bytebufferpool"
+
+	"sluice/engine/wheel"
+	"sluice/frame"
+)
+
+// state is where a connection is in its life. It only grows; from
+// stateFlushing on, what the client sends is discarded unread.
+type state uint8
+
+const (
+	stateHead      state = iota // the opening handshake is being read
+	stateOpen                   // messages flow
+	stateClosing                // our close frame is queued, the client's is awaited
+	stateFlushing               // all is said; the output is on its way
+	stateLingering              // our end of file is sent, the client's is awaited
+	stateClosed                 // the socket is gone; gc must not be touched
+)
+
+// Conn is one client connection. All of it, every exported method included,
+// belongs to the goroutine of its loop. A *Conn may be kept by others as a
+// name to post tasks about: it is never reused, so a stale one is simply
+// closed and refuses everything.
+//
+// While idle it holds no buffer.
+type Conn struct {
+	timer wheel.Node[Conn]
+	gc    gnet.Conn
+	loop  *Loop
+
+	endpoint Endpoint // nil before stateOpen and after Closed was called
+	deflate  *frame.Deflate
+	reader   frame.Reader
+
+	// output that gnet has not seen; see queue.go. Never both.
+	single *frame.Message             // one shared frame, by reference
+	out    *bytebufferpool.ByteBuffer // joined frames
+
+	head *bytebufferpool.ByteBuffer // the part of a request head read so far
+
+	slot   int32 // index in Loop.conns
+	unsent int32 // bytes in gnet's buffer when last measured
+
+	// deadlines; 0 means none
+	due         wheel.Tick // end of the present state; not in stateOpen
+	lastSeen    wheel.Tick // bytes came from the client
+	lastMessage wheel.Tick // a message went either way
+	pinged      wheel.Tick // a ping is unanswered since then
+	assembly    wheel.Tick // the unfinished frame or message must be whole by then
+	expires     wheel.Tick // Acceptance.Expires
+
+	state state
+	cause Cause // why it left stateOpen or stateHead
+	flags connFlags
+}
+
+// connFlags are single facts about a connection.
+type connFlags uint8
+
+const (
+	flagUpgraded connFlags = 1 << iota // answered 101
+	flagDirty                          // in Loop.dirty
+	flagBacklog                        // in Loop.backlog
+	flagSlow                           // over SlowConsumerBytes, counted
+)
+
+func (c *Conn) has(f connFlags) bool { return c.flags&f != 0 }
+func (c *Conn) set(f connFlags)      { c.flags |= f }
+func (c *Conn) clear(f connFlags)    { c.flags &^= f }
+
+// WheelNode gives the timing wheel its place in the connection.
+func (c *Conn) WheelNode() *wheel.Node[Conn] { return &c.timer }
+
+// Loop returns the loop that owns the connection. It may be called from any
+// goroutine.
+func (c *Conn) Loop() *Loop { return c.loop }
+
+// RemoteAddr returns the address of the client, nil once the connection is
+// closed.
+func (c *Conn) RemoteAddr() net.Addr {
+	if c.state == stateClosed || c.gc == nil {
+		return nil
+	}
+	return c.gc.RemoteAddr()
+}
+
+// opened starts the life of the connection on its loop: the client has
+// HandshakeTimeout for its request head.
+func (c *Conn) opened(gc gnet.Conn) {
+	l := c.loop
+	c.gc = gc
+	l.add(c)
+	c.lastSeen = l.now
+	c.wait(l.engine.cfg.HandshakeTimeout)
+}
+
+// closed ends the life of the connection: the socket is gone, by whichever
+// path; err is what the socket said, nil when we closed it. The endpoint hears
+// of it at the end of this turn, because the close may have come from a write
+// in the middle of a handler's work.
+func (c *Conn) closed(err error) {
+	l := c.loop
+	switch {
+	case c.cause != causeNone:
+	case err != nil:
+		c.cause = CauseClientGone
+	default:
+		c.cause = CauseDraining // the loop is stopped with the connection on it
+	}
+	if c.state == stateHead {
+		l.engine.metrics.HandshakeRejections.With(c.cause.String()).Inc()
+	}
+	c.state = stateClosed
+	if c.has(flagUpgraded) {
+		l.engine.connections.Add(-1)
+		l.engine.metrics.ConnectionsClosed.With(c.cause.String(), c.cause.Initiator()).Inc()
+	} else {
+		l.engine.pending.Add(-1)
+	}
+	c.dropHead()
+	c.reader.Release()
+	c.dropOutput()
+	c.book(0)
+	l.wheel.Disarm(c)
+	l.remove(c)
+	l.placed.Add(-1)
+	if c.endpoint != nil {
+		c.markDirty()
+	}
+}
+
+// dropHead gives the buffer of the request head back.
+func (c *Conn) dropHead() {
+	if c.head != nil {
+		headPool.Put(c.head)
+		c.head = nil
+	}
+}
+
+// detach tells the endpoint, once, that the connection has left the open
+// state. Called only between handlers, never within one.
+func (c *Conn) detach() {
+	e := c.endpoint
+	if e == nil {
+		return
+	}
+	c.endpoint = nil
+	defer c.loop.recover(nil)
+	e.Closed()
+}
+
+// alive notes a sign of life: bytes from the client.
+func (c *Conn) alive() {
+	c.lastSeen = c.loop.now
+	c.pinged = 0
+}
+
+// wait gives the present state, other than stateOpen, its end.
+func (c *Conn) wait(d time.Duration) {
+	c.due = c.loop.after(d)
+	c.loop.wheel.Arm(c, c.due)
+}

@@ -1,0 +1,162 @@
+// Package engine runs WebSocket connections on gnet event loops: it accepts
+// them, reads their opening handshakes and frames, keeps them alive, queues
+// what is sent to them and closes them in good order.
+//
+// It does not know who a client is or what a message means; a Handler decides
+// about handshakes and an Endpoint takes the messages.
+//
+// A connection belongs to one loop. Every method of Conn, Handler and Endpoint
+// runs on that loop's goroutine and must not block; other goroutines use
+// Loop.Post. DESIGN.md draws the flow.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sluice/engine/wheel"
+	"sluice/frame"
+	"sluice/internal/metrics"
+)
+
+// Engine is a set of event loops and the listeners that feed them.
+type Engine struct {
+	// static after New
+	cfg     Config
+	metrics *metrics.Node
+	log     *slog.Logger
+	loops   []*Loop
+	started time.Time
+
+	handler Handler // static after Start
+
+	// used by one goroutine: Start, Accept, Shutdown
+	listeners  []net.Listener
+	acceptors  sync.WaitGroup
+	stopping   chan struct{}
+	stopTicker chan struct{}
+	tickerDone chan struct{}
+
+	// atomic
+	connections atomic.Int64  // upgraded and open or closing
+	pending     atomic.Int64  // sockets that are not upgraded
+	queued      atomic.Int64  // bytes in gnet's outbound buffers
+	acceptBurst atomic.Int64  // accept errors of the burst under way
+	acceptError atomic.Int64  // when the last one was, in nanoseconds since started
+	drainUntil  atomic.Uint32 // tick at which the drain ends; 0 while none runs
+	draining    atomic.Bool
+}
+
+// New makes an engine; nothing runs before Start. The configuration must be
+// valid (Config.Validate).
+func New(cfg Config, m *metrics.Node, log *slog.Logger) *Engine {
+	e := &Engine{
+		cfg:        cfg.withDefaults(fdLimit()),
+		metrics:    m,
+		log:        log,
+		started:    time.Now(),
+		stopping:   make(chan struct{}),
+		stopTicker: make(chan struct{}),
+		tickerDone: make(chan struct{}),
+	}
+	for i := range e.cfg.Loops {
+		e.loops = append(e.loops, &Loop{
+			engine: e,
+			index:  i,
+			log:    log.With("loop", i),
+			wheel:  wheel.New[Conn](wheelSlots, e.clock()),
+			now:    e.clock(),
+			codec: frame.NewCodec(frame.Config{
+				MaxMessageSize: e.cfg.MaxMessageSize,
+				Deflate:        e.cfg.Compression,
+			}),
+			inbox: inbox{limit: e.cfg.InboxTasks},
+		})
+	}
+	return e
+}
+
+// fdLimit returns the limit on open files, 0 when it is not known.
+func fdLimit() int {
+	var lim unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
+		return 0
+	}
+	return int(min(lim.Cur, 1<<30))
+}
+
+// Loops returns the event loops; their number and order do not change.
+func (e *Engine) Loops() []*Loop { return e.loops }
+
+// Connections returns the number of upgraded connections. Any goroutine.
+func (e *Engine) Connections() int { return int(e.connections.Load()) }
+
+// QueuedBytes returns the bytes that wait for slow clients. Any goroutine.
+func (e *Engine) QueuedBytes() int { return int(e.queued.Load()) }
+
+// Full tells whether a new client would be refused for lack of place. Any
+// goroutine.
+func (e *Engine) Full() bool { return e.connections.Load() >= int64(e.cfg.MaxConnections) }
+
+// MaxConnections returns the limit in force. Any goroutine.
+func (e *Engine) MaxConnections() int { return e.cfg.MaxConnections }
+
+// Start runs the loops and the clock; h decides about the handshakes.
+func (e *Engine) Start(h Handler) error {
+	e.handler = h
+	for i, l := range e.loops {
+		if err := l.start(); err != nil {
+			for _, started := range e.loops[:i] {
+				err = errors.Join(err, started.stop())
+			}
+			return err
+		}
+	}
+	go e.tickLoops()
+	return nil
+}
+
+// Shutdown stops accepting, closes the connections spread over the window with
+// CloseServiceRestart, waits until they are gone, and stops the loops. Clients
+// that do not answer the close are cut off after the close timeout, and all
+// that are left when ctx ends, at once. It is called once, after Start.
+func (e *Engine) Shutdown(ctx context.Context, window time.Duration) error {
+	e.draining.Store(true)
+	close(e.stopping)
+	var err error
+	for _, ln := range e.listeners {
+		if cerr := ln.Close(); cerr != nil && !errors.Is(cerr, net.ErrClosed) {
+			err = errors.Join(err, fmt.Errorf("engine: close listener: %w", cerr))
+		}
+	}
+	e.acceptors.Wait()
+	e.drainUntil.Store(uint32(e.clock() + e.ticks(window)))
+	e.waitEmpty(ctx)
+	close(e.stopTicker)
+	<-e.tickerDone
+	for _, l := range e.loops {
+		err = errors.Join(err, l.stop())
+	}
+	return err
+}
+
+// waitEmpty waits until no client is left or ctx ends.
+func (e *Engine) waitEmpty(ctx context.Context) {
+	t := time.NewTicker(e.cfg.tick)
+	defer t.Stop()
+	for e.connections.Load()+e.pending.Load() > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}

@@ -1,0 +1,60 @@
+package engine
+
+import (
+	"net/http"
+	"time"
+
+	"sluice/frame"
+)
+
+// Handler decides about opening handshakes. Its methods run on event loops,
+// several at once, and must not block.
+type Handler interface {
+	// Upgrade is asked once for every request that is a correct opening
+	// handshake (RFC 6455 §4.2.1). The request and everything it refers to is
+	// valid until Upgrade returns; a string that is kept must be cloned, or it
+	// pins the whole request head. A non-nil Refusal is sent to the client.
+	Upgrade(c *Conn, r *http.Request) (Acceptance, *Refusal)
+}
+
+// Endpoint is the other side of one upgraded connection: it takes what the
+// client says. Its methods run on the connection's loop and must not block.
+type Endpoint interface {
+	// Message takes one whole message, a text or binary one. The payload is
+	// valid until Message returns; the callee may change it in place.
+	Message(op frame.Opcode, payload []byte)
+
+	// Closed tells that the connection has left the open state; nothing more
+	// will be delivered or accepted. It is called exactly once, and never from
+	// within Conn.Send, Conn.Write or Conn.Close: these may be called while the
+	// caller walks its own lists.
+	Closed()
+}
+
+// Acceptance is a handler's yes to an opening handshake.
+type Acceptance struct {
+	// Subprotocol is the value of Sec-WebSocket-Protocol in the answer; empty
+	// means none was selected. It must be one the client offered.
+	Subprotocol string
+
+	// Expires ends the connection with CloseTokenExpired at that time. Zero
+	// means never.
+	Expires time.Time
+
+	// Open makes the endpoint. It runs at once, after the answer has been
+	// queued, so that what it sends follows the answer. An error closes the
+	// connection: a *frame.Error with its code, any other with
+	// CloseInternalError.
+	Open func(c *Conn) (Endpoint, error)
+}
+
+// Refusal is a handler's no: an HTTP answer instead of 101.
+type Refusal struct {
+	Status int
+	// Label is the value of the metric label "reason": bounded, snake_case.
+	Label string
+	// Reason is the body of the answer, one line that says what to do.
+	Reason string
+	// RetryAfter adds the header of that name, with jitter.
+	RetryAfter time.Duration
+}

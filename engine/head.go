@@ -1,0 +1,279 @@
+package engine
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha1"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"sluice/frame"
+)
+
+var (
+	lf        = []byte("\n")
+	crlf      = []byte("\r\n")
+	endOfHead = []byte("\r\n\r\n")
+)
+
+// readHead takes bytes of the request head and returns those that follow it.
+// The usual head comes in one piece and is never copied.
+func (c *Conn) readHead(p []byte) (rest []byte) {
+	limit := c.loop.engine.cfg.MaxHeadBytes
+	head, before := p, 0
+	if c.head != nil {
+		before = len(c.head.B)
+		c.head.B = append(c.head.B, p...)
+		head = c.head.B
+	}
+	end := bytes.Index(head, endOfHead)
+	switch {
+	case head[0] < 'A' || head[0] > 'Z':
+		// Not HTTP, most likely TLS: waiting for more would only keep the
+		// client in the dark.
+		c.refuse(badRequest("malformed", "not an HTTP request (is this a TLS client on a plain port?)"))
+		return nil
+	case end > limit-len(endOfHead) || end < 0 && len(head) >= limit:
+		c.refuse(&Refusal{Status: http.StatusRequestHeaderFieldsTooLarge, Label: "head_too_large",
+			Reason: fmt.Sprintf("the request head is over %d bytes", limit)})
+		return nil
+	case end < 0:
+		if c.head == nil {
+			c.head = headPool.Get()
+			c.head.B = append(c.head.B, p...)
+		}
+		return nil
+	}
+	end += len(endOfHead)
+	c.handshake(head[:end])
+	return p[end-before:]
+}
+
+// handshake answers a whole request head. Afterwards the connection is open or
+// on its way out.
+func (c *Conn) handshake(head []byte) {
+	l := c.loop
+	r, err := l.heads.parse(head)
+	if err != nil {
+		c.refuse(badRequest("malformed", "cannot parse the request: "+err.Error()))
+		return
+	}
+	if a := c.gc.RemoteAddr(); a != nil {
+		r.RemoteAddr = a.String()
+	}
+	key, refusal := checkHandshake(r)
+	if refusal == nil {
+		refusal = l.engine.checkCapacity()
+	}
+	if refusal != nil {
+		c.refuse(refusal)
+		return
+	}
+	accept, refusal := l.engine.handler.Upgrade(c, r)
+	if refusal != nil {
+		c.refuse(refusal)
+		return
+	}
+	deflate, extensions := frame.NegotiateDeflate(r.Header["Sec-Websocket-Extensions"], l.engine.cfg.Compression)
+	c.upgrade(accept, key, deflate, extensions)
+}
+
+// upgrade sends the 101 and opens the connection (RFC 6455 §4.2.2).
+func (c *Conn) upgrade(a Acceptance, key string, deflate *frame.Deflate, extensions string) {
+	l := c.loop
+	c.dropHead()
+	c.set(flagUpgraded)
+	l.engine.pending.Add(-1)
+	l.engine.connections.Add(1)
+	l.engine.metrics.ConnectionsOpened.Inc()
+
+	out := c.buffer()
+	out.B = append(out.B, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
+	out.B = appendAccept(out.B, key)
+	if a.Subprotocol != "" {
+		out.B = append(append(out.B, "\r\nSec-WebSocket-Protocol: "...), a.Subprotocol...)
+	}
+	if extensions != "" {
+		out.B = append(append(out.B, "\r\nSec-WebSocket-Extensions: "...), extensions...)
+	}
+	out.B = append(out.B, endOfHead...)
+	l.seen.bytesSent += uint64(len(out.B))
+	c.markDirty()
+
+	c.state = stateOpen
+	c.deflate = deflate
+	c.reader.SetDeflate(deflate)
+	c.lastMessage = l.now
+	if !a.Expires.IsZero() {
+		c.expires = l.after(max(0, time.Until(a.Expires)))
+	}
+	c.arm()
+
+	endpoint, err := a.Open(c)
+	c.endpoint = endpoint
+	if err != nil {
+		code, reason := frame.CloseInternalError, "internal error"
+		if fe, ok := errors.AsType[*frame.Error](err); ok {
+			code, reason = fe.Code, fe.Reason
+		}
+		c.end(CauseServerClose, code, reason)
+	}
+}
+
+// refuse answers with an HTTP error and closes. Until the socket is gone it
+// counts as a pending handshake: refused clients are bounded too.
+func (c *Conn) refuse(r *Refusal) {
+	l := c.loop
+	c.dropHead()
+	if c.cause == causeNone {
+		c.cause = CauseHandshakeRefused
+	}
+	l.engine.metrics.HandshakeRejections.With(r.Label).Inc()
+	c.control(appendRefusal(nil, r))
+	c.finish()
+}
+
+// checkCapacity refuses a client that the node has no place for.
+func (e *Engine) checkCapacity() *Refusal {
+	switch {
+	case e.draining.Load():
+		return &Refusal{Status: http.StatusServiceUnavailable, Label: "draining",
+			Reason: "this node is going away, connect to another one", RetryAfter: e.cfg.RetryAfter}
+	case e.connections.Load() >= int64(e.cfg.MaxConnections):
+		return &Refusal{Status: http.StatusServiceUnavailable, Label: "capacity",
+			Reason: "this node holds as many connections as it may", RetryAfter: e.cfg.RetryAfter}
+	}
+	return nil
+}
+
+func badRequest(label, reason string) *Refusal {
+	return &Refusal{Status: http.StatusBadRequest, Label: label, Reason: reason}
+}
+
+// checkHandshake holds a request against RFC 6455 §4.2.1 and returns the
+// client's key.
+func checkHandshake(r *http.Request) (key string, _ *Refusal) {
+	h := r.Header
+	switch {
+	case r.Method != http.MethodGet:
+		return "", &Refusal{Status: http.StatusMethodNotAllowed, Label: "method",
+			Reason: "a WebSocket is opened with GET"}
+	case !r.ProtoAtLeast(1, 1):
+		return "", badRequest("malformed", "a WebSocket needs HTTP/1.1")
+	case r.Host == "":
+		return "", badRequest("malformed", "the Host header is missing")
+	case r.ContentLength != 0 || len(r.TransferEncoding) > 0:
+		return "", badRequest("malformed", "an opening handshake has no body")
+	case len(h["Upgrade"]) == 0:
+		return "", &Refusal{Status: http.StatusUpgradeRequired, Label: "not_websocket",
+			Reason: "this is a WebSocket endpoint; the request has no Upgrade header"}
+	case !hasToken(h["Upgrade"], "websocket"):
+		return "", badRequest("malformed", `the Upgrade header does not say "websocket"`)
+	case !hasToken(h["Connection"], "upgrade"):
+		return "", badRequest("malformed", `the Connection header does not say "Upgrade"`)
+	}
+	versions, keys := h["Sec-Websocket-Version"], h["Sec-Websocket-Key"]
+	switch {
+	case len(versions) == 0:
+		return "", badRequest("malformed", "the Sec-WebSocket-Version header is missing")
+	case len(versions) > 1:
+		return "", badRequest("malformed", "the Sec-WebSocket-Version header stands twice")
+	case versions[0] != "13":
+		return "", &Refusal{Status: http.StatusUpgradeRequired, Label: "version",
+			Reason: "only version 13 of the WebSocket protocol is spoken here"}
+	case len(keys) != 1:
+		return "", badRequest("malformed", "there must be one Sec-WebSocket-Key header")
+	}
+	if raw, err := base64.StdEncoding.DecodeString(keys[0]); err != nil || len(raw) != 16 {
+		return "", badRequest("malformed", "the Sec-WebSocket-Key header is not 16 bytes in base64")
+	}
+	return keys[0], nil
+}
+
+// hasToken looks for a token in a comma-separated header, without regard to
+// case.
+func hasToken(values []string, token string) bool {
+	for _, v := range values {
+		for part := range strings.SplitSeq(v, ",") {
+			if strings.EqualFold(strings.Trim(part, " \t"), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// appendAccept appends Sec-WebSocket-Accept for a key (RFC 6455 §4.2.2).
+func appendAccept(dst []byte, key string) []byte {
+	const guid = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+	var buf [24 + len(guid)]byte
+	sum := sha1.Sum(append(append(buf[:0], key...), guid...))
+	return base64.StdEncoding.AppendEncode(dst, sum[:])
+}
+
+// appendRefusal appends the HTTP answer of a refusal. The reason is one line
+// of text for a person.
+func appendRefusal(dst []byte, r *Refusal) []byte {
+	body := r.Reason + "\n"
+	dst = fmt.Appendf(dst, "HTTP/1.1 %d %s\r\n", r.Status, http.StatusText(r.Status))
+	switch r.Status {
+	case http.StatusMethodNotAllowed:
+		dst = append(dst, "Allow: GET\r\n"...)
+	case http.StatusUpgradeRequired:
+		dst = append(dst, "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"...)
+	case http.StatusUnauthorized:
+		dst = append(dst, "WWW-Authenticate: Bearer\r\n"...)
+	}
+	connection := "close"
+	if r.Status == http.StatusUpgradeRequired {
+		connection = "Upgrade, close"
+	}
+	if r.RetryAfter > 0 {
+		wait := r.RetryAfter + rand.N(r.RetryAfter)
+		dst = fmt.Appendf(dst, "Retry-After: %d\r\n", (wait+time.Second-1)/time.Second)
+	}
+	return fmt.Appendf(dst, "Connection: %s\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nContent-Length: %s\r\n\r\n%s",
+		connection, strconv.Itoa(len(body)), body)
+}
+
+// headParser parses request heads with net/http; one per loop, reused.
+type headParser struct {
+	bytes bytes.Reader
+	buf   *bufio.Reader
+}
+
+// What net/http lets pass and a proxy in front of us may understand
+// differently.
+var (
+	errBareLF     = errors.New("a line ends without a carriage return")
+	errHeaderName = errors.New("there is a space in the name of a header")
+)
+
+// parse returns the request of a whole head. Nothing of it refers to the
+// head's bytes.
+func (p *headParser) parse(head []byte) (*http.Request, error) {
+	if bytes.Count(head, lf) != bytes.Count(head, crlf) {
+		return nil, errBareLF
+	}
+	p.bytes.Reset(head)
+	if p.buf == nil {
+		p.buf = bufio.NewReader(nil)
+	}
+	p.buf.Reset(&p.bytes)
+	r, err := http.ReadRequest(p.buf)
+	if err != nil {
+		return nil, err
+	}
+	for name := range r.Header {
+		if strings.ContainsAny(name, " \t") {
+			return nil, errHeaderName
+		}
+	}
+	return r, nil
+}

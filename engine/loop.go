@@ -1,0 +1,332 @@
+package engine
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/panjf2000/gnet/v2"
+	"golang.org/x/sys/unix"
+
+	"sluice/engine/wheel"
+	"sluice/frame"
+)
+
+// Task is work for a loop. Run is called once on the loop's goroutine and must
+// not block.
+type Task = interface{ Run() }
+
+const (
+	// tasksPerTurn and flushesPerTurn bound what one turn of the bell does
+	// before the loop looks at its sockets again.
+	tasksPerTurn   = 256
+	flushesPerTurn = 4096
+
+	// wheelSlots times the tick is how far ahead a deadline is exact in the
+	// wheel's own terms; one further away is looked at once per turn.
+	wheelSlots = 1024
+)
+
+// Loop is one event loop: a gnet client of its own with a single poller, and
+// everything its goroutine owns. See DESIGN.md for a turn of the loop.
+type Loop struct {
+	// static after start
+	engine *Engine
+	index  int
+	client *gnet.Client
+	bell   net.Conn // our end of a socket pair; a byte written here wakes the loop
+	log    *slog.Logger
+
+	// owned by the loop
+	poller     gnet.EventLoop // known from the first connection on, the bell's
+	conns      []*Conn        // every connection of the loop; Conn.slot is its index
+	wheel      *wheel.Wheel[Conn, *Conn]
+	now        wheel.Tick
+	codec      *frame.Codec
+	dirty      []*Conn  // have something to do at the end of the turn, in the order in which they got it
+	backlog    []*Conn  // have bytes in gnet's own buffer; see queue.go
+	queued     int64    // bytes in the backlog
+	current    *Conn    // whose event is being handled: it is flushed at its end
+	turning    bool     // within onBell, whose end flushes
+	overBudget bool     // the node was seen over MaxNodeQueueBytes
+	seen       counters // folded into the node's metrics once per tick
+	heads      headParser
+	iov        [1][]byte // scratch for Writev
+
+	// shared with every goroutine
+	inbox  inbox
+	rung   atomic.Bool  // a byte is on its way to the loop
+	ticked atomic.Bool  // a tick is due
+	placed atomic.Int32 // connections on their way here or here, for choosing a loop
+}
+
+// Index returns the number of the loop, from 0, in its engine.
+func (l *Loop) Index() int { return l.index }
+
+// Post gives the loop a task. Tasks run in the order in which they were
+// posted. It may be called from any goroutine after Engine.Start and does not
+// block. False means that the task will not run, because the inbox is full or
+// the engine has stopped (counted); true means that it will, unless the engine
+// stops before.
+func (l *Loop) Post(t Task) bool {
+	if !l.inbox.put(t) {
+		l.engine.metrics.LoopTasksRejected.Inc()
+		return false
+	}
+	l.ring()
+	return true
+}
+
+// ring wakes the loop: the bell's byte is an ordinary readable event, so the
+// tasks wait for the sockets that became readable before it and the other way
+// round. gnet's Execute would not do: what is queued while its tasks run is
+// run before any socket is looked at, so a loop that feeds itself would starve
+// its readers.
+func (l *Loop) ring() {
+	if l.rung.CompareAndSwap(false, true) {
+		// The only error is a closed bell after stop: nobody is there to wake.
+		_, _ = l.bell.Write(bellByte)
+	}
+}
+
+var bellByte = []byte{1}
+
+// bellTag is the gnet context of the loop's end of the bell.
+type bellTag struct{}
+
+// start runs the poller and connects the bell.
+func (l *Loop) start() error {
+	client, err := gnet.NewClient(&events{loop: l},
+		gnet.WithNumEventLoop(1),
+		gnet.WithTCPNoDelay(gnet.TCPDelay), // Go's Accept has set TCP_NODELAY
+		gnet.WithReadBufferCap(64<<10),
+		gnet.WithWriteBufferCap(64<<10),
+		gnet.WithLogger(gnetLogger{l.log}))
+	if err != nil {
+		return fmt.Errorf("engine: make loop %d: %w", l.index, err)
+	}
+	if err := client.Start(); err != nil {
+		return fmt.Errorf("engine: start loop %d: %w", l.index, err)
+	}
+	l.client = client
+	ours, theirs, err := socketPair()
+	if err == nil {
+		l.bell = ours
+		_, err = client.EnrollContext(theirs, bellTag{})
+	}
+	if err != nil {
+		_ = client.Stop()
+		return fmt.Errorf("engine: connect the bell of loop %d: %w", l.index, err)
+	}
+	return nil
+}
+
+// stop ends the poller; connections still open are closed without ceremony.
+// Acceptors must have ended before: gnet never answers an enrolment that comes
+// after.
+func (l *Loop) stop() error {
+	l.inbox.close()
+	err := l.client.Stop()
+	_ = l.bell.Close()
+	// The goroutine of the loop is gone: its things are ours now.
+	for _, c := range l.dirty {
+		c.detach()
+	}
+	l.foldCounters()
+	return err
+}
+
+func socketPair() (a, b net.Conn, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, os.NewSyscallError("socketpair", err)
+	}
+	if a, err = fileConn(fds[0]); err != nil {
+		_ = unix.Close(fds[1])
+		return nil, nil, err
+	}
+	if b, err = fileConn(fds[1]); err != nil {
+		_ = a.Close()
+		return nil, nil, err
+	}
+	return a, b, nil
+}
+
+func fileConn(fd int) (net.Conn, error) {
+	f := os.NewFile(uintptr(fd), "bell")
+	defer f.Close()
+	return net.FileConn(f)
+}
+
+// tick is called by the engine's clock, from its goroutine.
+func (l *Loop) tick() {
+	l.ticked.Store(true)
+	l.ring()
+}
+
+// onBell is one turn: time, tasks, output, in this order, each bounded.
+func (l *Loop) onBell() {
+	// First: what is posted from here on rings again.
+	l.rung.Store(false)
+	l.turning = true
+	if l.ticked.Swap(false) {
+		l.onTick()
+	}
+	more := l.runTasks()
+	more = l.flushDirty() || more
+	l.turning = false
+	if more {
+		l.ring()
+	}
+}
+
+func (l *Loop) onTick() {
+	defer l.recover(nil)
+	l.now = l.engine.clock()
+	l.wheel.Advance(l.now, l.onDeadline)
+	l.checkBacklogs()
+	l.drainStep()
+	l.foldCounters()
+}
+
+// runTasks runs a bounded number of tasks and tells whether there may be more.
+func (l *Loop) runTasks() (more bool) {
+	for range tasksPerTurn {
+		t := l.inbox.take()
+		if t == nil {
+			return false
+		}
+		l.runTask(t)
+	}
+	return true
+}
+
+func (l *Loop) runTask(t Task) {
+	defer l.recover(nil)
+	t.Run()
+}
+
+// recover keeps a panic from ending the node: it costs the connection it
+// happened on, if there is one. Deferred by everything gnet calls.
+func (l *Loop) recover(c *Conn) {
+	r := recover()
+	if r == nil {
+		return
+	}
+	l.engine.metrics.Panics.Inc()
+	l.log.Error("panic on an event loop; this is a bug in Sluice, please report it",
+		"panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+	switch {
+	case c == nil:
+	case c.state == stateHead:
+		c.refuse(&Refusal{Status: http.StatusInternalServerError, Label: CauseInternalError.String(),
+			Reason: "internal error"})
+	default:
+		c.fail(CauseInternalError, frame.CloseInternalError, "internal error")
+	}
+}
+
+// add gives the connection its slot.
+func (l *Loop) add(c *Conn) {
+	c.slot = int32(len(l.conns))
+	l.conns = append(l.conns, c)
+}
+
+// remove frees the slot; the last connection moves into it.
+func (l *Loop) remove(c *Conn) {
+	last := len(l.conns) - 1
+	moved := l.conns[last]
+	l.conns[c.slot], moved.slot = moved, c.slot
+	l.conns[last] = nil
+	l.conns = l.conns[:last]
+}
+
+// after returns the tick at which d has passed, at least the next one.
+func (l *Loop) after(d time.Duration) wheel.Tick {
+	return l.now + l.engine.ticks(d)
+}
+
+// events is what gnet calls, all of it on the loop's goroutine.
+type events struct {
+	gnet.BuiltinEventEngine
+	loop *Loop
+}
+
+// OnOpen takes a connection that an acceptor has enrolled, or the bell.
+func (e *events) OnOpen(gc gnet.Conn) (out []byte, action gnet.Action) {
+	c, ok := gc.Context().(*Conn)
+	if !ok {
+		e.loop.poller = gc.EventLoop()
+		return nil, gnet.None
+	}
+	defer e.loop.recover(c)
+	c.opened(gc)
+	return nil, gnet.None
+}
+
+// OnTraffic takes what a socket has to read. Everything is consumed: bytes
+// left to gnet would cost a ring buffer of 1 KiB for each connection.
+func (e *events) OnTraffic(gc gnet.Conn) gnet.Action {
+	defer e.loop.recover(nil)
+	c, ok := gc.Context().(*Conn)
+	if !ok {
+		_, _ = gc.Discard(-1)
+		e.loop.onBell()
+		return gnet.None
+	}
+	// Taken before it is handled, so that no panic leaves it behind. Nothing
+	// was left over from last time, so this is the loop's own read buffer.
+	p, _ := gc.Next(-1)
+	e.loop.onTraffic(c, p)
+	return gnet.None
+}
+
+// OnClose comes exactly once for every connection that was opened, whoever
+// closed it.
+func (e *events) OnClose(gc gnet.Conn, err error) gnet.Action {
+	if c, ok := gc.Context().(*Conn); ok {
+		defer e.loop.recover(nil)
+		c.closed(err)
+	}
+	return gnet.None
+}
+
+// onTraffic handles one read of one connection and sends what it produced.
+// The buffer is the loop's, valid until this returns.
+func (l *Loop) onTraffic(c *Conn, p []byte) {
+	l.current = c
+	l.read(c, p)
+	l.current = nil
+	l.flush(c)
+}
+
+func (l *Loop) read(c *Conn, p []byte) {
+	defer l.recover(c)
+	l.seen.bytesReceived += uint64(len(p))
+	c.alive()
+	if c.state == stateHead {
+		p = c.readHead(p)
+	}
+	if len(p) > 0 {
+		c.readFrames(p)
+	}
+}
+
+// gnetLogger passes gnet's own words on; it reports nothing we do not already
+// see as an error or a close, so all of it is debug.
+type gnetLogger struct{ log *slog.Logger }
+
+func (g gnetLogger) Debugf(format string, args ...any) { g.debug(format, args) }
+func (g gnetLogger) Infof(format string, args ...any)  { g.debug(format, args) }
+func (g gnetLogger) Warnf(format string, args ...any)  { g.debug(format, args) }
+func (g gnetLogger) Errorf(format string, args ...any) { g.debug(format, args) }
+func (g gnetLogger) Fatalf(format string, args ...any) { g.debug(format, args) }
+
+func (g gnetLogger) debug(format string, args []any) {
+	g.log.Debug("gnet: " + fmt.Sprintf(format, args...))
+}

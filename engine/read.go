@@ -1,0 +1,75 @@
+package engine
+
+import (
+	"errors"
+
+	"sluice/frame"
+)
+
+// readFrames takes what the client sent after its opening handshake, cut
+// anywhere. What a message makes the handler send may be written at once, and a
+// failed write closes the connection: the state is looked at after each event.
+func (c *Conn) readFrames(p []byte) {
+	for len(p) > 0 && (c.state == stateOpen || c.state == stateClosing) {
+		ev, n, err := c.reader.Next(c.loop.codec, p)
+		if err != nil {
+			c.onProtocolError(err)
+			return
+		}
+		p = p[n:]
+		if !c.reader.Pending() {
+			// Whatever was unfinished is whole now; what follows has a time of
+			// its own, or a busy client whose reads all end within a message
+			// would run out of it.
+			c.assembly = 0
+		}
+		switch ev.Kind {
+		case frame.KindNone:
+			c.armAssembly()
+			return
+		case frame.KindClose:
+			c.onPeerClose(ev.Code)
+			return
+		default:
+			if c.state == stateOpen {
+				c.onEvent(ev)
+			}
+		}
+	}
+}
+
+func (c *Conn) onEvent(ev frame.Event) {
+	switch ev.Kind {
+	case frame.KindMessage:
+		c.loop.seen.messagesReceived++
+		c.lastMessage = c.loop.now
+		c.endpoint.Message(ev.Op, ev.Payload)
+	case frame.KindPing:
+		c.pong(ev.Payload)
+	}
+}
+
+// pong answers a ping. A client may send many and read no answer, so this is
+// held against the queue's limit like any message.
+func (c *Conn) pong(data []byte) {
+	if !c.admit(len(data) + frame.HeadRoom) {
+		return
+	}
+	out := c.buffer()
+	before := len(out.B)
+	out.B = frame.AppendFrame(out.B, frame.OpPong, data)
+	c.loop.seen.bytesSent += uint64(len(out.B) - before)
+	c.markDirty()
+}
+
+func (c *Conn) onProtocolError(err error) {
+	code, reason := frame.CloseProtocolError, "protocol error"
+	if fe, ok := errors.AsType[*frame.Error](err); ok {
+		code, reason = fe.Code, fe.Reason
+	}
+	if c.state == stateClosing {
+		c.finish() // our close frame is on its way already
+		return
+	}
+	c.fail(CauseProtocolError, code, reason)
+}
