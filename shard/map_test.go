@@ -155,6 +155,18 @@ func TestAllocations(t *testing.T) {
 	t.Run("struct", func(t *testing.T) { testAllocations(t, func(i int) address { return address{1, int32(i), 7} }) })
 }
 
+func TestLoadOfBytesDoesNotAllocate(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	m := shard.New[string, int](4)
+	name := []byte("a name of 32 bytes, and not more")
+	m.Store(string(name), 1)
+	if allocs := testing.AllocsPerRun(100, func() { m.Load(string(name)) }); allocs != 0 {
+		t.Errorf("%v allocations, want 0", allocs)
+	}
+}
+
 func testAllocations[K comparable](t *testing.T, key func(int) K) {
 	m := shard.New[K, int](4)
 	keys := make([]K, 1000)

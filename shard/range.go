@@ -30,8 +30,8 @@ type entry[K comparable, V any] struct {
 
 // appendTo appends a copy of the stripe's entries to dst.
 func (s *stripe[K, V]) appendTo(dst []entry[K, V]) []entry[K, V] {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	dst = slices.Grow(dst, len(s.m))
 	for k, v := range s.m {
 		dst = append(dst, entry[K, V]{k, v})

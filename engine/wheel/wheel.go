@@ -23,7 +23,8 @@
 //   - Advance: one step for each tick that has passed, at most one turn, plus one
 //     step for each element in the slots walked. A deadline beyond the horizon of
 //     one turn is passed over once in each turn, so choose slots such that the
-//     common deadlines are nearer than slots ticks.
+//     common deadlines are nearer than slots ticks. (A hierarchy of wheels would
+//     pass over fewer and move each far deadline several times.)
 //   - Memory: 24 bytes in each element, armed or not (on 64-bit machines), and
 //     8 bytes for each slot: 32 KiB for 4096 slots.
 package wheel
