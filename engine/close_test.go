@@ -184,12 +184,12 @@ func TestClosedComesLater(t *testing.T) {
 		}},
 		{"Write to a slow consumer", func(c *Conn, gc *fakeConn) {
 			gc.room = 0
-			for c.Write(frame.OpBinary, big) {
+			for i := 0; i < 100 && c.Write(frame.OpBinary, big); i++ {
 			}
 		}},
 		{"Send to a slow consumer", func(c *Conn, gc *fakeConn) {
 			gc.room = 0
-			for c.Send(frame.Seal(frame.OpBinary, big)) {
+			for i := 0; i < 100 && c.Send(frame.Seal(frame.OpBinary, big)); i++ {
 			}
 		}},
 	}
@@ -231,6 +231,30 @@ func TestClosedComesLater(t *testing.T) {
 					t.Errorf("%d calls of Closed, %d bytes queued", closed, q)
 				}
 			})
+		}
+	}
+}
+
+// TestClosedHoldsNothing: a connection that somebody still has a pointer to is
+// small, and refuses everything.
+func TestClosedHoldsNothing(t *testing.T) {
+	ends := map[string]func(gc *fakeConn){
+		"by the client": (*fakeConn).hangUp,
+		"by a write":    func(gc *fakeConn) { gc.broken = true; gc.rig.turn() },
+	}
+	for name, end := range ends {
+		r := newRig(Config{}, echo)
+		c, gc := r.open()
+		gc.receive(testkit.MaskedFrame(0x82, make([]byte, 1000))[:500])
+		c.Write(frame.OpBinary, make([]byte, 1000))
+		end(gc)
+		r.turn()
+		if c.reader.Buffered() != 0 || c.out != nil || c.single != nil || c.endpoint != nil || r.wheel.Len() != 0 || len(r.conns) != 0 {
+			t.Errorf("%s: %d bytes of input held, or output, or a deadline", name, c.reader.Buffered())
+		}
+		c.Close(frame.CloseNormal, "")
+		if c.RemoteAddr() != nil || c.Write(frame.OpText, nil) || c.Send(sealed(1)) || c.cause != CauseClientGone {
+			t.Errorf("%s: it is used after its end", name)
 		}
 	}
 }

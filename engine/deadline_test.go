@@ -214,6 +214,7 @@ func TestAssembly(t *testing.T) {
 		{"message", part, nil, false},
 		{"frame, a byte at a time", hold[:500], []byte{0}, false},
 		{"message, with pings in it", part, ping, false},
+		{"message, with a ping right behind its first part", append(part[:len(part):len(part)], ping...), ping, false},
 		{"message, with empty fragments", part, testkit.MaskedFrame(0x00, nil), false},
 		{"ping", testkit.MaskedFrame(0x89, []byte("ping"))[:8], nil, false},
 

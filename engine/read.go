@@ -23,19 +23,17 @@ func (c *Conn) readFrames(p []byte) {
 			// would run out of it.
 			c.assembly = 0
 		}
-		switch ev.Kind {
-		case frame.KindNone:
-			c.armAssembly()
-			return
-		case frame.KindClose:
+		if ev.Kind == frame.KindClose {
 			c.onPeerClose(ev.Code)
 			return
-		default:
-			if c.state == stateOpen {
-				c.onEvent(ev)
-			}
+		}
+		if c.state == stateOpen {
+			c.onEvent(ev)
 		}
 	}
+	// Also when the last thing was a whole frame: a ping may stand within an
+	// unfinished message.
+	c.armAssembly()
 }
 
 func (c *Conn) onEvent(ev frame.Event) {
