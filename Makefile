@@ -21,7 +21,7 @@ endif
 
 # gotest is go test with a list of the skipped tests at the end. -count=1: the
 # test cache does not see the sources of the binary that end-to-end tests build.
-GOTEST := go run ./internal/tools/gotest -count=1
+GOTEST := go run ./internal/tools/gotest -count=1 -timeout 5m
 
 run: ## build and start a development node; ARGS="--listen 127.0.0.1:9000" adds flags
 	@go build -ldflags "$(LDFLAGS)" -o bin/sluice .
