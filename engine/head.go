@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/valyala/bytebufferpool"
+
 	"sluice/frame"
 )
 
@@ -21,6 +23,9 @@ var (
 	crlf      = []byte("\r\n")
 	endOfHead = []byte("\r\n\r\n")
 )
+
+// headPool holds the buffers of request heads that come in pieces.
+var headPool bytebufferpool.Pool
 
 // readHead takes bytes of the request head and returns those that follow it.
 // The usual head comes in one piece and is never copied.

@@ -56,6 +56,7 @@ type Loop struct {
 	overBudget bool     // the node was seen over MaxNodeQueueBytes
 	seen       counters // folded into the node's metrics once per tick
 	heads      headParser
+	buffers    buffers
 	iov        [1][]byte // scratch for Writev
 
 	// shared with every goroutine
@@ -190,6 +191,7 @@ func (l *Loop) onTick() {
 	l.now = l.engine.clock()
 	l.wheel.Advance(l.now, l.onDeadline)
 	l.checkBacklogs()
+	l.buffers.age()
 	l.drainStep()
 	l.foldCounters()
 }

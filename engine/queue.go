@@ -27,8 +27,6 @@ const (
 	writevBytes = 32 << 10
 )
 
-var outPool, headPool bytebufferpool.Pool
-
 // pingFrame is an empty ping, FIN and opcode 9 (RFC 6455 §5.5.2).
 var pingFrame = frame.AppendFrame(nil, frame.OpPing, nil)
 
@@ -99,7 +97,7 @@ func (c *Conn) join(b []byte) {
 // buffer returns the joined frames, taking a shared one in by copy.
 func (c *Conn) buffer() *bytebufferpool.ByteBuffer {
 	if c.out == nil {
-		c.out = outPool.Get()
+		c.out = c.loop.buffers.get()
 		if c.single != nil {
 			c.out.B = append(c.out.B, c.single.Deflated(c.loop.codec, c.deflate)...)
 			c.single = nil
@@ -154,7 +152,7 @@ func (c *Conn) shed(cause Cause) {
 func (c *Conn) dropOutput() {
 	c.single = nil
 	if c.out != nil {
-		outPool.Put(c.out)
+		c.loop.buffers.put(c.out)
 		c.out = nil
 	}
 }
