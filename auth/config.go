@@ -58,12 +58,12 @@ type Config struct {
 	// unread. Default 8KiB.
 	MaxTokenSize int `yaml:"max_token_size" unit:"bytes"`
 
-	// Origins are the web pages that may connect: exact origins such as
+	// Origins are the web pages that may connect besides those of the host that
+	// the browser connects to, which always may: exact origins such as
 	// https://app.example.com, patterns such as https://*.example.com for all
 	// names below one (not that one itself), "null" for pages without an
-	// origin, and "*" for every page. By default only pages of the host that
-	// the browser connects to. With "*" and tokens in cookies any page may act
-	// as its visitor: then set Cookie to "-".
+	// origin, and "*" for every page. Default none. With "*" and tokens in
+	// cookies any page may act as its visitor: then set Cookie to "-".
 	Origins []string `yaml:"origins"`
 }
 
@@ -134,10 +134,10 @@ func checkKey(key []byte) error {
 	return nil
 }
 
-// withDefaults returns the configuration with every zero replaced that the
-// Verifier uses.
-func (c Config) withDefaults() Config {
+// WithDefaults returns the configuration with every zero replaced.
+func (c Config) WithDefaults() Config {
 	c.Leeway = cmp.Or(c.Leeway, defaultLeeway)
+	c.Cookie = cmp.Or(c.Cookie, DefaultCookie)
 	c.MaxTokenSize = cmp.Or(c.MaxTokenSize, defaultMaxTokenSize)
 	return c
 }

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Origins decides which web pages may connect. The zero value admits pages of
-// the host that they connect to, and no others.
+// Origins decides which web pages may connect: those of the host that they
+// connect to, and those that are listed.
 type Origins struct {
 	any     bool // "*"
 	null    bool // "null"
@@ -74,9 +74,6 @@ func (o *Origins) Allow(originHeader, host string) bool {
 	if err != nil {
 		return false
 	}
-	if len(o.exact) == 0 && len(o.domains) == 0 && !o.null {
-		return page.sameHost(host)
-	}
 	for _, p := range o.exact {
 		if p.equal(page) {
 			return true
@@ -87,7 +84,7 @@ func (o *Origins) Allow(originHeader, host string) bool {
 			return true
 		}
 	}
-	return false
+	return page.sameHost(host)
 }
 
 // origin is the scheme, host and port of a web page or an endpoint (RFC 6454

@@ -46,11 +46,12 @@ func TestOrigins(t *testing.T) {
 		{"https://a.com", "https://a.com:8443", "h", false},
 		{"https://a.com", "https://x.a.com", "h", false},
 		{"https://a.com", "https://a.com.evil.com", "h", false},
-		{"https://a.com", "https://h", "h", false}, // a list replaces the same-host rule
+		{"https://a.com", "https://h", "h", true}, // the same host always may
 		{"https://a.com http://b:81", "http://b:81", "h", true},
 		{"capacitor://localhost", "capacitor://localhost", "h", true},
 		{"null", "null", "h", true},
-		{"null", "http://h", "h", false},
+		{"null", "http://h", "h", true},
+		{"null", "http://i", "h", false},
 		{"null https://a.com", "https://a.com", "h", true},
 
 		{"https://*.a.com", "https://x.a.com", "h", true},
@@ -116,8 +117,9 @@ func FuzzOrigins(f *testing.F) {
 			return
 		}
 		allowed := o.Allow(origin, host)
-		// What is allowed by a list of one is the pattern itself, or below it.
-		if domain, ok := strings.CutPrefix(pattern, "*"); allowed && origin != "" && !(ok && domain == "") {
+		// What is allowed by a list of one, beside the same host, is the pattern
+		// itself, or below it.
+		if domain, ok := strings.CutPrefix(pattern, "*"); allowed && !sameHost && origin != "" && !(ok && domain == "") {
 			scheme, rest, _ := strings.Cut(pattern, "://")
 			rest = strings.TrimPrefix(rest, "*")
 			if pattern != origin && !(urlErr == nil && strings.EqualFold(u.Scheme, scheme) &&

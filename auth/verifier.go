@@ -32,7 +32,7 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 	if errs != nil {
 		return nil, errors.Join(errs...)
 	}
-	cfg = cfg.withDefaults()
+	cfg = cfg.WithDefaults()
 	v := &Verifier{
 		// The parser checks the signature only: times depend on the now of the
 		// caller and the audience on the hub.

@@ -1,6 +1,8 @@
 package frame
 
 import (
+	"cmp"
+
 	"github.com/klauspost/compress/flate"
 )
 
@@ -38,6 +40,14 @@ const (
 	defaultMinSize          = 256
 	defaultClientWindowBits = 12
 )
+
+// WithDefaults returns the configuration with every zero replaced.
+func (cfg DeflateConfig) WithDefaults() DeflateConfig {
+	cfg.Level = cmp.Or(cfg.Level, defaultLevel)
+	cfg.MinSize = cmp.Or(cfg.MinSize, defaultMinSize)
+	cfg.ClientWindowBits = cmp.Or(cfg.ClientWindowBits, defaultClientWindowBits)
+	return cfg
+}
 
 // Validate reports every value that cannot be used.
 func (cfg *DeflateConfig) Validate(report func(key, problem string)) {
@@ -124,14 +134,8 @@ type deflater struct {
 }
 
 func newDeflater(cfg DeflateConfig) deflater {
-	f := deflater{level: cfg.Level, minSize: cfg.MinSize}
-	if f.level == 0 {
-		f.level = defaultLevel
-	}
-	if f.minSize == 0 {
-		f.minSize = defaultMinSize
-	}
-	return f
+	cfg = cfg.WithDefaults()
+	return deflater{level: cfg.Level, minSize: cfg.MinSize}
 }
 
 // tiny is the size in bytes below which flate.Writer gives up looking for

@@ -117,10 +117,7 @@ func accept(offer deflateParams, cfg DeflateConfig) deflateParams {
 	}
 	// The client's window costs us memory only when it outlives a message.
 	if offer.clientBitsOffered && !agreed.clientNoTakeover {
-		agreed.clientBits = uint8(cfg.ClientWindowBits)
-		if agreed.clientBits == 0 {
-			agreed.clientBits = defaultClientWindowBits
-		}
+		agreed.clientBits = uint8(cfg.WithDefaults().ClientWindowBits)
 		if offer.clientBits != 0 {
 			agreed.clientBits = min(agreed.clientBits, offer.clientBits)
 		}
