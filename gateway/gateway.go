@@ -8,6 +8,7 @@ package gateway
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -28,6 +29,7 @@ type Gateway struct {
 	cookie   string
 	compat   bool
 	echoPath string
+	logUsers bool
 }
 
 var _ engine.Handler = (*Gateway)(nil)
@@ -44,6 +46,8 @@ type Options struct {
 	// EchoPath, when not empty, is a path on which every message is sent back
 	// to its sender, without a token and without a hub.
 	EchoPath string
+	// LogUsers adds the user id to the log lines about a connection.
+	LogUsers bool
 }
 
 // New joins the parts.
@@ -55,6 +59,7 @@ func New(o Options) *Gateway {
 		cookie:   o.Cookie,
 		compat:   o.Compat,
 		echoPath: o.EchoPath,
+		logUsers: o.LogUsers,
 	}
 }
 
@@ -67,7 +72,7 @@ func (g *Gateway) Upgrade(_ *engine.Conn, r *http.Request) (engine.Acceptance, *
 	if refusal != nil {
 		return engine.Acceptance{}, refusal
 	}
-	if !g.origins.Allow(r.Header.Get("Origin"), r.Host) {
+	if origins := r.Header["Origin"]; len(origins) > 1 || !g.origins.Allow(r.Header.Get("Origin"), r.Host) {
 		return engine.Acceptance{}, refused(auth.Refuse(auth.OriginDenied,
 			"pages of this origin may not connect; the configuration key is auth.origins"))
 	}
@@ -93,6 +98,9 @@ func (g *Gateway) Upgrade(_ *engine.Conn, r *http.Request) (engine.Acceptance, *
 			s, err := h.Open(c.Loop(), c, id, grammar)
 			if err != nil {
 				return nil, err
+			}
+			if g.logUsers {
+				return knownClient{client{s}}, nil
 			}
 			return client{s}, nil
 		},
@@ -123,6 +131,11 @@ func refused(err error) *engine.Refusal {
 // route finds the hub's name in the address: /client/hubs/{hub}, or the older
 // form /client/?hub={hub}.
 func route(u *url.URL) (hubName string, _ *engine.Refusal) {
+	if strings.Contains(strings.ToLower(u.RawPath), "%2f") {
+		// A proxy that guards a path does not take it for a slash.
+		return "", &engine.Refusal{Status: http.StatusNotFound, Label: "unknown_path",
+			Reason: "the path holds an escaped slash; clients connect at /client/hubs/{hub}"}
+	}
 	name, ok := strings.CutPrefix(u.Path, "/client/hubs/")
 	if !ok && (u.Path == "/client/" || u.Path == "/client") {
 		name, ok = u.Query().Get("hub"), true
@@ -160,6 +173,28 @@ func (c client) Message(op frame.Opcode, payload []byte) {
 }
 
 func (c client) Closed() { c.session.Closed() }
+
+// Draining tells the client in its own grammar.
+func (c client) Draining(reconnectAfter time.Duration) { c.session.Draining(reconnectAfter) }
+
+// Describe names the connection in the log.
+func (c client) Describe(attrs []slog.Attr) []slog.Attr {
+	return append(attrs, slog.String("hub", c.session.Hub()), slog.String("connection", c.session.ID()))
+}
+
+// knownClient is a client whose user id may stand in the log.
+type knownClient struct{ client }
+
+// Describe names the connection and the user.
+func (c knownClient) Describe(attrs []slog.Attr) []slog.Attr {
+	return append(c.client.Describe(attrs), slog.String("user", c.session.User()))
+}
+
+var (
+	_ engine.Drainer   = client{}
+	_ engine.Describer = client{}
+	_ engine.Describer = knownClient{}
+)
 
 // echo sends every message back.
 type echo struct{ conn *engine.Conn }
