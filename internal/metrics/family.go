@@ -14,6 +14,7 @@ import (
 type family struct {
 	name, kind, help string
 	set              *vm.Set
+	histogram        *Histogram // instead of the set, nil for other kinds
 }
 
 func (n *Node) family(name, kind, help string) *family {
@@ -32,10 +33,14 @@ func (n *Node) gauge(name, help string) *Gauge {
 
 // write appends the family, or nothing while it has no series.
 func (f *family) write(page *bytes.Buffer) {
-	if len(f.set.ListMetricNames()) == 0 {
+	if f.histogram == nil && len(f.set.ListMetricNames()) == 0 {
 		return
 	}
 	writeHead(page, f.name, f.kind, f.help)
+	if f.histogram != nil {
+		f.histogram.write(page)
+		return
+	}
 	f.set.WritePrometheus(page)
 }
 

@@ -13,6 +13,7 @@ var closeReasons = [][]string{
 	{"draining", "server"},
 	{"heartbeat_timeout", "server"},
 	{"idle_timeout", "server"},
+	{"input_backlog", "server"},
 	{"internal_error", "server"},
 	{"node_queue_budget", "server"},
 	{"server_close", "server"},
@@ -40,6 +41,12 @@ var droppedMessages = each("loop_overloaded", "slow_consumer")
 // requestRefusals are why a hub turned down a request or a client.
 var requestRefusals = each("forbidden", "hub_full", "hub_groups_full", "invalid_group", "no_handler", "overloaded",
 	"too_many_groups", "unsupported")
+
+// ReadinessStates are what a node can be for new clients.
+var ReadinessStates = []string{"starting", "ready", "full", "draining"}
+
+// maxLoopLabels is the most event loops a node can have.
+const maxLoopLabels = 256
 
 // each returns the combinations of a single label.
 func each(values ...string) [][]string {

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	vm "github.com/VictoriaMetrics/metrics"
 )
@@ -32,7 +33,9 @@ type Node struct {
 	Connections         *Gauge
 	ConnectionsOpened   *Counter
 	ConnectionsClosed   *CounterVec // reason, initiator
+	HubConnections      *GaugeVec   // hub, transport
 	HandshakeRejections *CounterVec // reason
+	HandshakeDuration   *Histogram  // nanoseconds
 	AcceptErrors        *Counter
 	HeartbeatTimeouts   *Counter
 
@@ -42,21 +45,32 @@ type Node struct {
 	ReceivedBytes    *Counter
 	SentBytes        *Counter
 	OutboundQueue    *Gauge // bytes
+	SlowConnections  *Gauge
 	SlowConsumers    *Counter
 	DroppedMessages  *CounterVec // reason
+	DeliveryLatency  *Histogram  // nanoseconds
 
 	// Hubs.
 	Hubs            *Gauge
-	Sessions        *Gauge
 	Groups          *Gauge
+	FanOut          *Histogram // members
 	GroupPublished  *Counter
 	GroupDelivered  *Counter
 	RequestRefusals *CounterVec // reason
 
-	// The node itself.
-	Panics            *Counter
+	// The event loops.
+	LoopConnections   *GaugeVec  // loop
+	LoopLastLag       *GaugeVec  // loop; seconds
+	LoopLag           *Histogram // nanoseconds
 	LoopTasksRejected *Counter
-	buildInfo         *family
+
+	// The node itself.
+	Readiness          *GaugeVec // state
+	DrainRemaining     *Gauge
+	Panics             *Counter
+	LogLinesDropped    *Counter
+	LogLinesSuppressed *Counter
+	buildInfo          *family
 
 	// static once the node serves
 	families []*family
@@ -71,11 +85,15 @@ func New() *Node {
 	n := new(Node)
 
 	n.Connections = n.gauge("sluice_connections", "WebSocket connections that are open.")
+	n.HubConnections = n.gaugeVec("sluice_hub_connections", "Clients connected to a hub, by hub and transport; hubs beyond the first 100 are together.",
+		maxHubLabels, "hub", "transport")
 	n.ConnectionsOpened = n.counter("sluice_connections_opened_total", "WebSocket connections opened.")
 	n.ConnectionsClosed = n.counterVec("sluice_connections_closed_total", "WebSocket connections ended, by why and by who ended them first.",
 		[]string{"reason", "initiator"}, closeReasons)
 	n.HandshakeRejections = n.counterVec("sluice_handshake_rejections_total", "Opening handshakes that were refused or not finished.",
 		reason, handshakeRejections)
+	n.HandshakeDuration = n.histogram("sluice_handshake_duration_seconds", "Time from the TCP connection to the 101 answer, of handshakes that succeeded.",
+		nanosecond, durations(time.Millisecond, 10*time.Second)...)
 	n.AcceptErrors = n.counter("sluice_accept_errors_total", "Failures to accept a connection, such as running out of file descriptors.")
 	n.HeartbeatTimeouts = n.counter("sluice_heartbeat_timeouts_total", "Connections given up because a ping was not answered.")
 
@@ -84,20 +102,37 @@ func New() *Node {
 	n.ReceivedBytes = n.counter("sluice_received_bytes_total", "Bytes read from client connections, framing included.")
 	n.SentBytes = n.counter("sluice_sent_bytes_total", "Bytes written to client connections, framing included.")
 	n.OutboundQueue = n.gauge("sluice_outbound_queue_bytes", "Bytes that wait for slow client connections, all together.")
+	n.SlowConnections = n.gauge("sluice_slow_connections", "Connections that count as slow consumers now.")
 	n.SlowConsumers = n.counter("sluice_slow_consumers_total", "Times a connection began to count as a slow consumer.")
 	n.DroppedMessages = n.counterVec("sluice_dropped_messages_total", "Messages to clients that were lost.",
 		reason, droppedMessages)
 
+	n.DeliveryLatency = n.histogram("sluice_delivery_latency_seconds", "Time from a publication to the end of its writes to the sockets of one loop; a sample of all.",
+		nanosecond, durations(10*time.Microsecond, 10*time.Second)...)
+
 	n.Hubs = n.gauge("sluice_hubs", "Hubs (tenants) that exist.")
-	n.Sessions = n.gauge("sluice_sessions", "Sessions in all hubs: authenticated clients.")
 	n.Groups = n.gauge("sluice_groups", "Groups with at least one member, in all hubs.")
+	n.FanOut = n.histogram("sluice_fan_out_members", "Members of a group at each publication to it.",
+		1, 0, 1, 2, 5, 10, 100, 1000, 10_000, 100_000, 1_000_000)
 	n.GroupPublished = n.counter("sluice_group_messages_published_total", "Messages accepted from clients for a group.")
 	n.GroupDelivered = n.counter("sluice_group_messages_delivered_total", "Copies of group messages handed to the connections of members.")
 	n.RequestRefusals = n.counterVec("sluice_request_refusals_total", "Requests and clients that a hub turned down.",
 		reason, requestRefusals)
 
-	n.Panics = n.counter("sluice_panics_total", "Bugs that were caught: each closed one connection or failed one task.")
+	n.LoopConnections = n.gaugeVec("sluice_loop_connections", "Sockets on an event loop, handshakes included.", maxLoopLabels, "loop")
+	n.LoopLastLag = n.gaugeVec("sluice_loop_last_lag_seconds", "How late an event loop came to its latest tick; rises while the loop is stuck.", maxLoopLabels, "loop")
+	n.LoopLag = n.histogram("sluice_loop_lag_seconds", "How late the event loops came to their ticks.",
+		nanosecond, durations(100*time.Microsecond, 10*time.Second)...)
 	n.LoopTasksRejected = n.counter("sluice_loop_tasks_rejected_total", "Tasks that an event loop refused because its inbox was full or it had stopped.")
+
+	n.Readiness = n.gaugeVec("sluice_readiness", "State of the node for new clients; 1 for the one it is in.", len(ReadinessStates), "state")
+	for _, state := range ReadinessStates {
+		n.Readiness.With(state)
+	}
+	n.DrainRemaining = n.gauge("sluice_drain_remaining_connections", "Connections that a drain has still to close; 0 while none runs.")
+	n.LogLinesDropped = n.counter("sluice_log_lines_dropped_total", "Log lines lost because they could not be written fast enough.")
+	n.LogLinesSuppressed = n.counter("sluice_log_lines_suppressed_total", "Log lines about connections left out because there were too many of their kind.")
+	n.Panics = n.counter("sluice_panics_total", "Bugs that were caught: each closed one connection or failed one task.")
 	n.buildInfo = n.family("sluice_build_info", "gauge", "The running binary; always 1.")
 
 	slices.SortFunc(n.families, func(a, b *family) int { return strings.Compare(a.name, b.name) })

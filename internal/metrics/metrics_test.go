@@ -33,7 +33,14 @@ func TestGolden(t *testing.T) {
 	n.HandshakeRejections.With("token_missing").Add(7)
 	n.DroppedMessages.With("a reason nobody declared").Inc()
 	n.ReceivedBytes.AddInt64(1 << 40)
-	n.OnScrape(func() { n.Connections.Set(2) })
+	n.HandshakeDuration.Recorder().Observe(3_000_000)
+	n.OnScrape(func() {
+		n.Connections.Set(2)
+		n.HubConnections.With("chat", "websocket").Set(2)
+		n.LoopConnections.With("0").Set(2)
+		n.LoopLastLag.With("0").Set(0.001)
+		n.Readiness.With("ready").Set(1)
+	})
 
 	all := page(n)
 	ours := all[strings.Index(all, "# HELP sluice_"):]
@@ -97,6 +104,9 @@ func TestPromtool(t *testing.T) {
 	}
 	n := metrics.New()
 	n.SetBuild("v1.2.3", "0123456789ab", "go1.26.0")
+	n.HubConnections.With("chat", "websocket").Set(2)
+	n.LoopConnections.With("0").Set(2)
+	n.LoopLastLag.With("0").Set(0.001)
 	cmd := exec.Command(promtool, "check", "metrics")
 	cmd.Stdin = strings.NewReader(page(n))
 	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
