@@ -18,6 +18,7 @@ const (
 	CauseHeartbeatTimeout // no sign of life after a ping
 	CauseIdleTimeout      // no message for the idle timeout
 	CauseAssemblyTimeout  // a frame or message was begun and not finished
+	CauseInputBacklog     // sent more than could be delivered
 	CauseHandshakeTimeout // the request head did not come in time
 	CauseHandshakeRefused // answered with an HTTP error
 	CauseDraining         // the node is going away
@@ -38,6 +39,7 @@ var causes = [causeCount]struct{ label, initiator string }{
 	CauseHeartbeatTimeout: {"heartbeat_timeout", "server"},
 	CauseIdleTimeout:      {"idle_timeout", "server"},
 	CauseAssemblyTimeout:  {"assembly_timeout", "server"},
+	CauseInputBacklog:     {"input_backlog", "server"},
 	CauseHandshakeTimeout: {"handshake_timeout", "server"},
 	CauseHandshakeRefused: {"handshake_refused", "server"},
 	CauseDraining:         {"draining", "server"},

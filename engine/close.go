@@ -18,7 +18,7 @@ func (c *Conn) end(cause Cause, code frame.CloseCode, reason string) {
 	if c.state != stateOpen {
 		return
 	}
-	c.cause = cause
+	c.cause, c.code = cause, code
 	c.state = stateClosing
 	c.control(frame.AppendClose(nil, code, reason))
 	c.wait(c.loop.engine.cfg.CloseTimeout)
@@ -38,7 +38,7 @@ func (c *Conn) fail(cause Cause, code frame.CloseCode, reason string) {
 // ours.
 func (c *Conn) onPeerClose(code frame.CloseCode) {
 	if c.state == stateOpen {
-		c.cause = CauseClientClose
+		c.cause, c.code = CauseClientClose, code
 		c.control(frame.AppendClose(nil, code, ""))
 	}
 	c.finish()
@@ -71,32 +71,4 @@ func (c *Conn) closeNow() {
 		return
 	}
 	_ = c.loop.poller.Close(c.gc)
-}
-
-// drainStep closes this loop's share of the connections that the drain of the
-// node asks for at this tick, so that the last one is closed at its end.
-func (l *Loop) drainStep() {
-	until := l.engine.drainUntil.Load()
-	if until == 0 {
-		return
-	}
-	open := 0
-	for _, c := range l.conns {
-		if c.state == stateOpen {
-			open++
-		}
-	}
-	quota := open
-	if left := int32(until) - int32(l.now); left > 0 {
-		quota = (open + int(left) - 1) / int(left)
-	}
-	for _, c := range l.conns {
-		if quota == 0 {
-			return
-		}
-		if c.state == stateOpen {
-			c.end(CauseDraining, frame.CloseServiceRestart, "service restart")
-			quota--
-		}
-	}
 }

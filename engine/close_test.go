@@ -220,7 +220,7 @@ func TestClosedComesLater(t *testing.T) {
 				}
 				place.run(r, gc, do)
 				r.turn()
-				if closed != 1 || c.endpoint != nil {
+				if closed != 1 || !c.has(flagDetached) {
 					t.Errorf("%d calls of Closed", closed)
 				}
 				if c.state != stateClosed {
@@ -353,13 +353,13 @@ func TestCloseStates(t *testing.T) {
 			t.Errorf("output taken: %+v", got)
 		}
 
-		r, c, gc = newConn() // a broken rule: nothing more is awaited
+		_, c, gc = newConn() // a broken rule: nothing more is awaited
 		gc.receive([]byte{0xff, 0xff})
 		if got := gc.frames(t); c.state != stateClosed || len(got) != 1 || got[0].Code != frame.CloseProtocolError {
 			t.Errorf("broken rule: state %d, %+v", c.state, got)
 		}
 
-		r, c, gc = newConn() // a broken rule instead of an answer
+		_, c, gc = newConn() // a broken rule instead of an answer
 		c.Close(frame.CloseNormal, "")
 		gc.receive([]byte{0xff, 0xff})
 		if got := gc.frames(t); c.state != stateClosed || c.cause != CauseServerClose || len(got) != 1 {

@@ -34,7 +34,7 @@ type Config struct {
 	HandshakeTimeout time.Duration `yaml:"handshake_timeout"`
 
 	// MaxHeadBytes bounds the request head; a longer one is answered 431.
-	// Tokens in the query or a header must fit. Default 8KiB.
+	// Tokens in the query or a header must fit. Default 16KiB.
 	MaxHeadBytes int `yaml:"max_head_bytes" unit:"bytes"`
 
 	// RetryAfter is what a 503 tells the client to wait; the answer spreads it
@@ -96,6 +96,11 @@ type Config struct {
 	// Compression is permessage-deflate (RFC 7692). Default: off.
 	Compression frame.DeflateConfig `yaml:"compression"`
 
+	// LogLinesPerSecond bounds the log lines about connections, of each kind
+	// (opened, closed, refused, panic); one line more says how many were left
+	// out. Default 100.
+	LogLinesPerSecond int `yaml:"log_lines_per_second"`
+
 	// tick is the resolution of every deadline; tests shorten it.
 	tick time.Duration
 }
@@ -114,12 +119,16 @@ const (
 	maxQueue = 1 << 30
 )
 
+// WithDefaults returns the configuration with every zero replaced by what the
+// engine takes for it in this process.
+func (c Config) WithDefaults() Config { return c.withDefaults(fdLimit()) }
+
 // withDefaults returns the configuration with every zero replaced. fdLimit is
 // the soft limit on open files, 0 when it is not known.
 func (c Config) withDefaults(fdLimit int) Config {
 	def(&c.Loops, min(runtime.GOMAXPROCS(0), maxLoops))
 	def(&c.HandshakeTimeout, 10*time.Second)
-	def(&c.MaxHeadBytes, 8<<10)
+	def(&c.MaxHeadBytes, 16<<10)
 	def(&c.RetryAfter, 5*time.Second)
 	def(&c.MaxMessageSize, 1<<20)
 	def(&c.AssemblyTimeout, 30*time.Second)
@@ -131,6 +140,8 @@ func (c Config) withDefaults(fdLimit int) Config {
 	def(&c.CloseTimeout, 5*time.Second)
 	def(&c.LingerTimeout, 2*time.Second)
 	def(&c.InboxTasks, 1<<16)
+	def(&c.LogLinesPerSecond, 100)
+	c.Compression = c.Compression.WithDefaults()
 	def(&c.tick, defaultTick)
 	if fdLimit <= 0 {
 		fdLimit = 1024
@@ -164,6 +175,7 @@ func (c *Config) Validate(report func(key, problem string)) {
 		{"max_queue_bytes", c.MaxQueueBytes, maxQueue},
 		{"max_node_queue_bytes", c.MaxNodeQueueBytes, math.MaxInt},
 		{"inbox_tasks", c.InboxTasks, math.MaxInt32},
+		{"log_lines_per_second", c.LogLinesPerSecond, math.MaxInt32},
 	} {
 		switch {
 		case f.n < 0:

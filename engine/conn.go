@@ -35,7 +35,7 @@ type Conn struct {
 	gc    gnet.Conn
 	loop  *Loop
 
-	endpoint Endpoint // nil before stateOpen and after Closed was called
+	endpoint Endpoint // nil before stateOpen, and when the socket is gone and Closed was called
 	deflate  *frame.Deflate
 	reader   frame.Reader
 
@@ -43,13 +43,18 @@ type Conn struct {
 	single *frame.Message             // one shared frame, by reference
 	out    *bytebufferpool.ByteBuffer // joined frames
 
-	head *bytebufferpool.ByteBuffer // the part of a request head read so far
+	unread *bytebufferpool.ByteBuffer // input that waits: part of a request head, or see work.go
+
+	input, output traffic
 
 	slot   int32 // index in Loop.conns
 	unsent int32 // bytes in gnet's buffer when last measured
 
+	// since is the clock in microseconds when the socket came; from the upgrade
+	// on, the tick of that.
+	since uint32
+
 	// deadlines; 0 means none
-	due         wheel.Tick // end of the present state; not in stateOpen
 	lastSeen    wheel.Tick // bytes came from the client
 	lastMessage wheel.Tick // a message went either way
 	pinged      wheel.Tick // a ping is unanswered since then
@@ -59,6 +64,7 @@ type Conn struct {
 	state state
 	cause Cause // why it left stateOpen or stateHead
 	flags connFlags
+	code  frame.CloseCode // of the first close frame, whoever sent it; 0 for none
 }
 
 // connFlags are single facts about a connection.
@@ -69,6 +75,8 @@ const (
 	flagDirty                          // in Loop.dirty
 	flagBacklog                        // in Loop.backlog
 	flagSlow                           // over SlowConsumerBytes, counted
+	flagHeld                           // in Loop.held
+	flagDetached                       // the endpoint knows that it is over
 )
 
 func (c *Conn) has(f connFlags) bool { return c.flags&f != 0 }
@@ -97,6 +105,7 @@ func (c *Conn) opened(gc gnet.Conn) {
 	l := c.loop
 	c.gc = gc
 	l.add(c)
+	c.since = l.engine.micros()
 	c.lastSeen = l.now
 	c.wait(l.engine.cfg.HandshakeTimeout)
 }
@@ -114,33 +123,32 @@ func (c *Conn) closed(err error) {
 	default:
 		c.cause = CauseDraining // the loop is stopped with the connection on it
 	}
+	addr := c.RemoteAddr()
 	if c.state == stateHead {
 		l.engine.metrics.HandshakeRejections.With(c.cause.String()).Inc()
+		c.logVanished(addr)
 	}
 	c.state = stateClosed
 	if c.has(flagUpgraded) {
+		c.logClosed(addr)
 		l.engine.connections.Add(-1)
 		l.engine.metrics.ConnectionsClosed.With(c.cause.String(), c.cause.Initiator()).Inc()
 	} else {
 		l.engine.pending.Add(-1)
 	}
-	c.dropHead()
+	c.dropUnread()
 	c.reader.Release()
 	c.dropOutput()
 	c.book(0)
+	c.setSlow(false)
 	l.wheel.Disarm(c)
 	l.remove(c)
 	l.placed.Add(-1)
-	if c.endpoint != nil {
+	switch {
+	case c.has(flagDetached):
+		c.endpoint = nil
+	case c.endpoint != nil:
 		c.markDirty()
-	}
-}
-
-// dropHead gives the buffer of the request head back.
-func (c *Conn) dropHead() {
-	if c.head != nil {
-		headPool.Put(c.head)
-		c.head = nil
 	}
 }
 
@@ -148,10 +156,13 @@ func (c *Conn) dropHead() {
 // state. Called only between handlers, never within one.
 func (c *Conn) detach() {
 	e := c.endpoint
-	if e == nil {
+	if e == nil || c.has(flagDetached) {
 		return
 	}
-	c.endpoint = nil
+	c.set(flagDetached)
+	if c.state == stateClosed {
+		c.endpoint = nil // else it is kept for the last line in the log
+	}
 	defer c.loop.recover(nil)
 	e.Closed()
 }
@@ -164,6 +175,5 @@ func (c *Conn) alive() {
 
 // wait gives the present state, other than stateOpen, its end.
 func (c *Conn) wait(d time.Duration) {
-	c.due = c.loop.after(d)
-	c.loop.wheel.Arm(c, c.due)
+	c.loop.wheel.Arm(c, c.loop.after(d))
 }

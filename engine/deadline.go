@@ -37,7 +37,6 @@ func (c *Conn) arm() {
 	if idle := e.cfg.IdleTimeout; idle > 0 {
 		due = min(due, c.lastMessage+e.ticks(idle))
 	}
-	c.due = due
 	c.loop.wheel.Arm(c, due)
 }
 
@@ -46,20 +45,18 @@ func (c *Conn) arm() {
 func (c *Conn) armAssembly() {
 	if c.assembly == 0 && c.state == stateOpen && c.reader.Pending() {
 		c.assembly = c.loop.after(c.loop.engine.cfg.AssemblyTimeout)
-		if c.assembly < c.due {
-			c.arm()
-		}
+		c.arm()
 	}
 }
 
-// onDeadline is called by the wheel when Conn.due has come.
+// onDeadline is called by the wheel when the earliest deadline has come.
 func (l *Loop) onDeadline(c *Conn) {
 	defer l.recover(c)
 	switch c.state {
 	case stateHead:
 		c.cause = CauseHandshakeTimeout
 		c.refuse(&Refusal{Status: 408, Label: c.cause.String(),
-			Reason: "the request head did not arrive in time"})
+			Reason: "the request head did not arrive in time"}, nil)
 	case stateOpen:
 		c.onOpenDeadline()
 	default: // the client did not do its part of the close
@@ -110,15 +107,22 @@ func (e *Engine) clock() wheel.Tick {
 	return firstTick + wheel.Tick(time.Since(e.started)/e.cfg.tick)
 }
 
+// micros returns the time since New; it wraps after 71 minutes.
+func (e *Engine) micros() uint32 { return uint32(time.Since(e.started).Microseconds()) }
+
 // tickLoops is the one clock of the engine: it wakes every loop once per tick.
 func (e *Engine) tickLoops() {
 	defer close(e.tickerDone)
-	t := time.NewTicker(e.cfg.tick)
+	t, second := time.NewTicker(e.cfg.tick), time.NewTicker(time.Second)
 	defer t.Stop()
+	defer second.Stop()
+	defer e.journal.refill() // what the last second has left out is told too
 	for {
 		select {
 		case <-e.stopTicker:
 			return
+		case <-second.C:
+			e.journal.refill()
 		case <-t.C:
 			for _, l := range e.loops {
 				l.tick()

@@ -10,6 +10,7 @@ import (
 
 	"sluice/engine/wheel"
 	"sluice/frame"
+	"sluice/internal/metrics"
 	"sluice/internal/testkit"
 )
 
@@ -290,7 +291,7 @@ func TestHandshakeTime(t *testing.T) {
 // TestTicks: a deadline never comes early by more than the tick during which it
 // was set, and never at tick 0, which stands for none.
 func TestTicks(t *testing.T) {
-	e := New(Config{}, nil, discard)
+	e := New(Config{}, metrics.New(), discard)
 	for _, tt := range []struct {
 		d    time.Duration
 		want wheel.Tick

@@ -33,6 +33,7 @@ type Engine struct {
 	cfg     Config
 	metrics *metrics.Node
 	log     *slog.Logger
+	journal *journal
 	loops   []*Loop
 	started time.Time
 
@@ -49,6 +50,7 @@ type Engine struct {
 	connections atomic.Int64  // upgraded and open or closing
 	pending     atomic.Int64  // sockets that are not upgraded
 	queued      atomic.Int64  // bytes in gnet's outbound buffers
+	slow        atomic.Int64  // connections that count as slow consumers
 	acceptBurst atomic.Int64  // accept errors of the burst under way
 	acceptError atomic.Int64  // when the last one was, in nanoseconds since started
 	drainUntil  atomic.Uint32 // tick at which the drain ends; 0 while none runs
@@ -67,8 +69,9 @@ func New(cfg Config, m *metrics.Node, log *slog.Logger) *Engine {
 		stopTicker: make(chan struct{}),
 		tickerDone: make(chan struct{}),
 	}
+	e.journal = newJournal(log, m, e.cfg.LogLinesPerSecond)
 	for i := range e.cfg.Loops {
-		e.loops = append(e.loops, &Loop{
+		l := &Loop{
 			engine: e,
 			index:  i,
 			log:    log.With("loop", i),
@@ -78,8 +81,13 @@ func New(cfg Config, m *metrics.Node, log *slog.Logger) *Engine {
 				MaxMessageSize: e.cfg.MaxMessageSize,
 				Deflate:        e.cfg.Compression,
 			}),
-			inbox: inbox{limit: e.cfg.InboxTasks},
-		})
+			inbox:      inbox{limit: e.cfg.InboxTasks},
+			handshakes: m.HandshakeDuration.Recorder(),
+			lag:        m.LoopLag.Recorder(),
+			latency:    m.DeliveryLatency.Recorder(),
+		}
+		l.drain.loop = l
+		e.loops = append(e.loops, l)
 	}
 	return e
 }
@@ -101,6 +109,19 @@ func (e *Engine) Connections() int { return int(e.connections.Load()) }
 
 // QueuedBytes returns the bytes that wait for slow clients. Any goroutine.
 func (e *Engine) QueuedBytes() int { return int(e.queued.Load()) }
+
+// SlowConnections returns the connections that count as slow consumers. Any
+// goroutine.
+func (e *Engine) SlowConnections() int { return int(e.slow.Load()) }
+
+// Remaining returns the connections that a drain has still to close, 0 while
+// none runs. Any goroutine.
+func (e *Engine) Remaining() int {
+	if !e.draining.Load() {
+		return 0
+	}
+	return e.Connections()
+}
 
 // Full tells whether a new client would be refused for lack of place. Any
 // goroutine.
@@ -124,10 +145,11 @@ func (e *Engine) Start(h Handler) error {
 	return nil
 }
 
-// Shutdown stops accepting, closes the connections spread over the window with
-// CloseServiceRestart, waits until they are gone, and stops the loops. Clients
-// that do not answer the close are cut off after the close timeout, and all
-// that are left when ctx ends, at once. It is called once, after Start.
+// Shutdown stops accepting, answers unfinished handshakes with 503, closes the
+// connections spread over the window with CloseServiceRestart, waits until they
+// are gone and every task has run, and stops the loops. Clients that do not
+// answer the close are cut off after the close timeout, and all that are left
+// when ctx ends, at once. It is called once, after Start.
 func (e *Engine) Shutdown(ctx context.Context, window time.Duration) error {
 	e.draining.Store(true)
 	close(e.stopping)
@@ -140,6 +162,7 @@ func (e *Engine) Shutdown(ctx context.Context, window time.Duration) error {
 	e.acceptors.Wait()
 	e.drainUntil.Store(uint32(e.clock() + e.ticks(window)))
 	e.waitEmpty(ctx)
+	e.finishTasks(ctx)
 	close(e.stopTicker)
 	<-e.tickerDone
 	for _, l := range e.loops {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -29,6 +30,19 @@ type Endpoint interface {
 	// within Conn.Send, Conn.Write or Conn.Close: these may be called while the
 	// caller walks its own lists.
 	Closed()
+}
+
+// Describer is an Endpoint that has something to add to the log lines about its
+// connection: who it is. Describe may still be called after Closed.
+type Describer interface {
+	Describe(attrs []slog.Attr) []slog.Attr
+}
+
+// Drainer is an Endpoint that tells its client, in the client's own language,
+// that the node is going away. Draining is called right before the close frame
+// is queued and may send; reconnectAfter is how long the client should wait.
+type Drainer interface {
+	Draining(reconnectAfter time.Duration)
 }
 
 // Acceptance is a handler's yes to an opening handshake.

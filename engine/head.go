@@ -13,8 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/valyala/bytebufferpool"
-
 	"sluice/frame"
 )
 
@@ -24,34 +22,30 @@ var (
 	endOfHead = []byte("\r\n\r\n")
 )
 
-// headPool holds the buffers of request heads that come in pieces.
-var headPool bytebufferpool.Pool
-
 // readHead takes bytes of the request head and returns those that follow it.
 // The usual head comes in one piece and is never copied.
 func (c *Conn) readHead(p []byte) (rest []byte) {
 	limit := c.loop.engine.cfg.MaxHeadBytes
 	head, before := p, 0
-	if c.head != nil {
-		before = len(c.head.B)
-		c.head.B = append(c.head.B, p...)
-		head = c.head.B
+	if c.unread != nil {
+		before = len(c.unread.B)
+		c.keep(p)
+		head = c.unread.B
 	}
 	end := bytes.Index(head, endOfHead)
 	switch {
 	case head[0] < 'A' || head[0] > 'Z':
 		// Not HTTP, most likely TLS: waiting for more would only keep the
 		// client in the dark.
-		c.refuse(badRequest("malformed", "not an HTTP request (is this a TLS client on a plain port?)"))
+		c.refuse(badRequest("malformed", "not an HTTP request (is this a TLS client on a plain port?)"), nil)
 		return nil
 	case end > limit-len(endOfHead) || end < 0 && len(head) >= limit:
 		c.refuse(&Refusal{Status: http.StatusRequestHeaderFieldsTooLarge, Label: "head_too_large",
-			Reason: fmt.Sprintf("the request head is over %d bytes", limit)})
+			Reason: fmt.Sprintf("the request head is over %d bytes", limit)}, nil)
 		return nil
 	case end < 0:
-		if c.head == nil {
-			c.head = headPool.Get()
-			c.head.B = append(c.head.B, p...)
+		if c.unread == nil {
+			c.keep(p)
 		}
 		return nil
 	}
@@ -66,7 +60,7 @@ func (c *Conn) handshake(head []byte) {
 	l := c.loop
 	r, err := l.heads.parse(head)
 	if err != nil {
-		c.refuse(badRequest("malformed", "cannot parse the request: "+err.Error()))
+		c.refuse(badRequest("malformed", "cannot parse the request: "+err.Error()), nil)
 		return
 	}
 	if a := c.gc.RemoteAddr(); a != nil {
@@ -77,26 +71,29 @@ func (c *Conn) handshake(head []byte) {
 		refusal = l.engine.checkCapacity()
 	}
 	if refusal != nil {
-		c.refuse(refusal)
+		c.refuse(refusal, r)
 		return
 	}
 	accept, refusal := l.engine.handler.Upgrade(c, r)
 	if refusal != nil {
-		c.refuse(refusal)
+		c.refuse(refusal, r)
 		return
 	}
 	deflate, extensions := frame.NegotiateDeflate(r.Header["Sec-Websocket-Extensions"], l.engine.cfg.Compression)
 	c.upgrade(accept, key, deflate, extensions)
+	c.logOpened(r, accept.Subprotocol)
 }
 
 // upgrade sends the 101 and opens the connection (RFC 6455 §4.2.2).
 func (c *Conn) upgrade(a Acceptance, key string, deflate *frame.Deflate, extensions string) {
 	l := c.loop
-	c.dropHead()
+	c.dropUnread()
 	c.set(flagUpgraded)
 	l.engine.pending.Add(-1)
 	l.engine.connections.Add(1)
 	l.engine.metrics.ConnectionsOpened.Inc()
+	l.handshakes.Observe(1000 * uint64(l.engine.micros()-c.since))
+	c.since = uint32(l.now)
 
 	out := c.buffer()
 	out.B = append(out.B, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
@@ -108,7 +105,7 @@ func (c *Conn) upgrade(a Acceptance, key string, deflate *frame.Deflate, extensi
 		out.B = append(append(out.B, "\r\nSec-WebSocket-Extensions: "...), extensions...)
 	}
 	out.B = append(out.B, endOfHead...)
-	l.seen.bytesSent += uint64(len(out.B))
+	c.countSent(0, len(out.B))
 	c.markDirty()
 
 	c.state = stateOpen
@@ -133,9 +130,11 @@ func (c *Conn) upgrade(a Acceptance, key string, deflate *frame.Deflate, extensi
 
 // refuse answers with an HTTP error and closes. Until the socket is gone it
 // counts as a pending handshake: refused clients are bounded too.
-func (c *Conn) refuse(r *Refusal) {
+// The request is for the log, nil when none could be read.
+func (c *Conn) refuse(r *Refusal, request *http.Request) {
 	l := c.loop
-	c.dropHead()
+	c.logRefused(r, request)
+	c.dropUnread()
 	if c.cause == causeNone {
 		c.cause = CauseHandshakeRefused
 	}
@@ -148,8 +147,7 @@ func (c *Conn) refuse(r *Refusal) {
 func (e *Engine) checkCapacity() *Refusal {
 	switch {
 	case e.draining.Load():
-		return &Refusal{Status: http.StatusServiceUnavailable, Label: "draining",
-			Reason: "this node is going away, connect to another one", RetryAfter: e.cfg.RetryAfter}
+		return e.goingAway()
 	case e.connections.Load() >= int64(e.cfg.MaxConnections):
 		return &Refusal{Status: http.StatusServiceUnavailable, Label: "capacity",
 			Reason: "this node holds as many connections as it may", RetryAfter: e.cfg.RetryAfter}
@@ -169,8 +167,8 @@ func checkHandshake(r *http.Request) (key string, _ *Refusal) {
 	case r.Method != http.MethodGet:
 		return "", &Refusal{Status: http.StatusMethodNotAllowed, Label: "method",
 			Reason: "a WebSocket is opened with GET"}
-	case !r.ProtoAtLeast(1, 1):
-		return "", badRequest("malformed", "a WebSocket needs HTTP/1.1")
+	case r.ProtoMajor != 1 || r.ProtoMinor < 1:
+		return "", badRequest("malformed", "a WebSocket is opened with HTTP/1.1")
 	case r.Host == "":
 		return "", badRequest("malformed", "the Host header is missing")
 	case r.ContentLength != 0 || len(r.TransferEncoding) > 0:
@@ -257,7 +255,13 @@ type headParser struct {
 // differently.
 var (
 	errBareLF     = errors.New("a line ends without a carriage return")
+	errFolded     = errors.New("a header goes on in a second line")
 	errHeaderName = errors.New("there is a space in the name of a header")
+	errHost       = errors.New("the Host header is not a host and port")
+
+	// errSyntax stands for what net/http says: that quotes the request, token
+	// and all, and proxies log the bodies of errors.
+	errSyntax = errors.New("the request line or a header is not well formed")
 )
 
 // parse returns the request of a whole head. Nothing of it refers to the
@@ -266,6 +270,9 @@ func (p *headParser) parse(head []byte) (*http.Request, error) {
 	if bytes.Count(head, lf) != bytes.Count(head, crlf) {
 		return nil, errBareLF
 	}
+	if bytes.Contains(head, []byte("\r\n ")) || bytes.Contains(head, []byte("\r\n\t")) {
+		return nil, errFolded
+	}
 	p.bytes.Reset(head)
 	if p.buf == nil {
 		p.buf = bufio.NewReader(nil)
@@ -273,7 +280,10 @@ func (p *headParser) parse(head []byte) (*http.Request, error) {
 	p.buf.Reset(&p.bytes)
 	r, err := http.ReadRequest(p.buf)
 	if err != nil {
-		return nil, err
+		return nil, errSyntax
+	}
+	if strings.ContainsAny(r.Host, " \t\"<>\\^`{|}/?#@") {
+		return nil, errHost
 	}
 	for name := range r.Header {
 		if strings.ContainsAny(name, " \t") {

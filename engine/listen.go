@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"strings"
@@ -23,7 +24,9 @@ const (
 
 	// acceptBurstEnd without an error ends a burst of them. At the limit, each
 	// client that leaves lets one in: that is not yet an end.
-	acceptBurstEnd = time.Second
+	// Longer than maxAcceptDelay, or two acceptors that fail in turn would end
+	// it over and over.
+	acceptBurstEnd = 3 * maxAcceptDelay
 )
 
 // Listen opens a listener for client connections: "host:port" for TCP over
@@ -117,6 +120,9 @@ func (e *Engine) enrol(nc net.Conn) error {
 	if e.pending.Add(1) > int64(e.cfg.MaxPendingHandshakes) {
 		e.pending.Add(-1)
 		e.metrics.HandshakeRejections.With("pending_limit").Inc()
+		if e.journal.allow(lineRefused, slog.LevelInfo) {
+			e.log.Info("connection refused", "reason", "pending_limit", remote(nc.RemoteAddr()))
+		}
 		return nc.Close()
 	}
 	dropZone(nc.LocalAddr())

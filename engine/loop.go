@@ -15,6 +15,7 @@ import (
 
 	"sluice/engine/wheel"
 	"sluice/frame"
+	"sluice/internal/metrics"
 )
 
 // Task is work for a loop. Run is called once on the loop's goroutine and must
@@ -42,6 +43,9 @@ type Loop struct {
 	bell   net.Conn // our end of a socket pair; a byte written here wakes the loop
 	log    *slog.Logger
 
+	// static; the loop's parts of the metrics
+	handshakes, lag, latency *metrics.Recorder
+
 	// owned by the loop
 	poller     gnet.EventLoop // known from the first connection on, the bell's
 	conns      []*Conn        // every connection of the loop; Conn.slot is its index
@@ -49,6 +53,8 @@ type Loop struct {
 	now        wheel.Tick
 	codec      *frame.Codec
 	dirty      []*Conn  // have something to do at the end of the turn, in the order in which they got it
+	held       []*Conn  // have input that waits for a turn; see work.go
+	work       uint64   // messages queued for clients, ever
 	backlog    []*Conn  // have bytes in gnet's own buffer; see queue.go
 	queued     int64    // bytes in the backlog
 	current    *Conn    // whose event is being handled: it is flushed at its end
@@ -57,13 +63,19 @@ type Loop struct {
 	seen       counters // folded into the node's metrics once per tick
 	heads      headParser
 	buffers    buffers
-	iov        [1][]byte // scratch for Writev
+	drain      drain
+	watch      stopwatch
+	iov        [1][]byte   // scratch for Writev
+	attrs      []slog.Attr // scratch for log lines
 
 	// shared with every goroutine
 	inbox  inbox
 	rung   atomic.Bool  // a byte is on its way to the loop
-	ticked atomic.Bool  // a tick is due
+	ticked atomic.Int64 // when the tick that is due was posted, as Engine.nanos; 0 for none
 	placed atomic.Int32 // connections on their way here or here, for choosing a loop
+
+	handled atomic.Int64 // when the latest tick was handled, as Engine.nanos
+	lastLag atomic.Int64 // how late, in nanoseconds
 }
 
 // Index returns the number of the loop, from 0, in its engine.
@@ -115,6 +127,7 @@ func (l *Loop) start() error {
 		return fmt.Errorf("engine: start loop %d: %w", l.index, err)
 	}
 	l.client = client
+	l.handled.Store(l.engine.nanos())
 	ours, theirs, err := socketPair()
 	if err == nil {
 		l.bell = ours
@@ -166,7 +179,7 @@ func fileConn(fd int) (net.Conn, error) {
 
 // tick is called by the engine's clock, from its goroutine.
 func (l *Loop) tick() {
-	l.ticked.Store(true)
+	l.ticked.CompareAndSwap(0, l.engine.nanos())
 	l.ring()
 }
 
@@ -175,10 +188,12 @@ func (l *Loop) onBell() {
 	// First: what is posted from here on rings again.
 	l.rung.Store(false)
 	l.turning = true
-	if l.ticked.Swap(false) {
+	if l.takeTick() {
 		l.onTick()
 	}
-	more := l.runTasks()
+	limit := l.work + workPerTurn
+	more := l.runTasks(limit)
+	more = l.resumeHeld(limit) || more
 	more = l.flushDirty() || more
 	l.turning = false
 	if more {
@@ -192,13 +207,17 @@ func (l *Loop) onTick() {
 	l.wheel.Advance(l.now, l.onDeadline)
 	l.checkBacklogs()
 	l.buffers.age()
-	l.drainStep()
+	l.drain.post()
 	l.foldCounters()
 }
 
-// runTasks runs a bounded number of tasks and tells whether there may be more.
-func (l *Loop) runTasks() (more bool) {
+// runTasks runs a bounded number of tasks, until the loop's work has reached
+// limit, and tells whether there may be more.
+func (l *Loop) runTasks(limit uint64) (more bool) {
 	for range tasksPerTurn {
+		if l.work >= limit {
+			return true
+		}
 		t := l.inbox.take()
 		if t == nil {
 			return false
@@ -221,13 +240,12 @@ func (l *Loop) recover(c *Conn) {
 		return
 	}
 	l.engine.metrics.Panics.Inc()
-	l.log.Error("panic on an event loop; this is a bug in Sluice, please report it",
-		"panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+	l.logPanic(r, debug.Stack())
 	switch {
 	case c == nil:
 	case c.state == stateHead:
 		c.refuse(&Refusal{Status: http.StatusInternalServerError, Label: CauseInternalError.String(),
-			Reason: "internal error"})
+			Reason: "internal error"}, nil)
 	default:
 		c.fail(CauseInternalError, frame.CloseInternalError, "internal error")
 	}
@@ -309,13 +327,16 @@ func (l *Loop) onTraffic(c *Conn, p []byte) {
 
 func (l *Loop) read(c *Conn, p []byte) {
 	defer l.recover(c)
-	l.seen.bytesReceived += uint64(len(p))
+	c.countReceived(0, len(p))
 	c.alive()
 	if c.state == stateHead {
 		p = c.readHead(p)
 	}
-	if len(p) > 0 {
-		c.readFrames(p)
+	switch {
+	case c.has(flagHeld):
+		c.hold(p)
+	case len(p) > 0:
+		c.readFrames(p, l.work+workPerTurn)
 	}
 }
 

@@ -266,15 +266,28 @@ func TestPanicInTurn(t *testing.T) {
 			t.Errorf("ran: %v, turning: %v, %d panics", ran, r.turning, r.engine.metrics.Panics.Get())
 		}
 
-		// A bug of the engine's own, in a deadline: the next one still fires.
+		// Bugs of the engine's own. In a flush: the next one is still flushed.
 		broken, _ := r.open()
 		broken.gc = nil
+		third, gc := r.open()
+		broken.Write(frame.OpText, nil)
+		third.Write(frame.OpText, nil)
+		r.turn()
+		if len(gc.frames(t)) != 1 || r.turning || r.engine.metrics.Panics.Get() != 3 {
+			t.Errorf("turning: %v, %d panics", r.turning, r.engine.metrics.Panics.Get())
+		}
+		r.turn()
+
+		// In a deadline: the next one still fires.
+		broken, _ = r.open()
+		broken.gc = nil
+		before := r.engine.metrics.Panics.Get()
 		for _, c := range []*Conn{second, broken} {
 			c.state = stateClosing
 			c.wait(r.engine.cfg.tick)
 		}
 		r.wait(2 * r.engine.cfg.tick)
-		if second.state != stateClosed || r.turning || r.engine.metrics.Panics.Get() != 4 {
+		if second.state != stateClosed || r.turning || r.engine.metrics.Panics.Get() != before+2 {
 			t.Errorf("state %d, turning: %v, %d panics", second.state, r.turning, r.engine.metrics.Panics.Get())
 		}
 	})

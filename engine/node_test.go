@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -203,6 +204,19 @@ func (e *entry) Message(op frame.Opcode, payload []byte) {
 	e.Endpoint.Message(op, payload)
 }
 
+func (e *entry) Describe(attrs []slog.Attr) []slog.Attr {
+	if d, ok := e.Endpoint.(Describer); ok {
+		return d.Describe(attrs)
+	}
+	return attrs
+}
+
+func (e *entry) Draining(reconnectAfter time.Duration) {
+	if d, ok := e.Endpoint.(Drainer); ok {
+		d.Draining(reconnectAfter)
+	}
+}
+
 func (e *entry) Closed() {
 	if e.gone {
 		e.book.twice.Add(1)
@@ -212,10 +226,12 @@ func (e *entry) Closed() {
 	e.Endpoint.Closed()
 }
 
-// logBook keeps the messages that are logged, without those for debugging.
+// logBook keeps the messages that are logged, without those for debugging; the
+// ones about single connections apart.
 type logBook struct {
-	mu    sync.Mutex
-	lines []string // guarded by mu
+	mu          sync.Mutex
+	lines       []string // guarded by mu
+	connections []string // guarded by mu
 }
 
 func (b *logBook) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelInfo }
@@ -227,7 +243,11 @@ func (b *logBook) Handle(_ context.Context, r slog.Record) error {
 	r.Attrs(func(a slog.Attr) bool { line += "\n  " + a.String(); return true })
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.lines = append(b.lines, line)
+	if strings.HasPrefix(line, "connection ") || strings.HasPrefix(line, "handshake ") {
+		b.connections = append(b.connections, line)
+	} else {
+		b.lines = append(b.lines, line)
+	}
 	return nil
 }
 
@@ -239,6 +259,18 @@ func (b *logBook) all() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.lines)
+}
+
+// connection waits for a line about a connection that has all the parts.
+func (n *node) connection(parts ...string) {
+	n.t.Helper()
+	n.eventually(fmt.Sprintf("a line with %q", parts), func() bool {
+		n.log.mu.Lock()
+		defer n.log.mu.Unlock()
+		return slices.ContainsFunc(n.log.connections, func(line string) bool {
+			return !slices.ContainsFunc(parts, func(p string) bool { return !strings.Contains(line+"\n", p+"\n") })
+		})
+	})
 }
 
 // readAll returns what the server says up to the end of the stream, which a

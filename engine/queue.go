@@ -71,8 +71,8 @@ func (c *Conn) Write(op frame.Opcode, payload []byte) bool {
 // sent books a queued message and sees that it is flushed.
 func (c *Conn) sent(n int) {
 	l := c.loop
-	l.seen.messagesSent++
-	l.seen.bytesSent += uint64(n)
+	l.work++
+	c.countSent(1, n)
 	c.lastMessage = l.now
 	c.markDirty()
 	if c.out != nil && len(c.out.B) >= joinBytes {
@@ -85,7 +85,7 @@ func (c *Conn) sent(n int) {
 // (pongs) goes through admit before.
 func (c *Conn) control(b []byte) {
 	c.join(b)
-	c.loop.seen.bytesSent += uint64(len(b))
+	c.countSent(0, len(b))
 	c.markDirty()
 }
 
@@ -142,9 +142,6 @@ func (c *Conn) admit(n int) bool {
 // given up, so that the reason is the next thing it reads, should it ever read
 // again.
 func (c *Conn) shed(cause Cause) {
-	if c.state != stateOpen {
-		return
-	}
 	c.dropOutput()
 	c.fail(cause, frame.ClosePolicyViolation, "slow consumer: too much was waiting to be read")
 }
@@ -192,16 +189,30 @@ func (c *Conn) measure() {
 	l := c.loop
 	c.book(n)
 	if n == 0 {
-		c.clear(flagSlow)
+		c.setSlow(false)
 		return
 	}
 	if !c.has(flagBacklog) {
 		c.set(flagBacklog)
 		l.backlog = append(l.backlog, c)
 	}
-	if int(n) > l.engine.cfg.SlowConsumerBytes && !c.has(flagSlow) {
+	if int(n) > l.engine.cfg.SlowConsumerBytes {
+		c.setSlow(true)
+	}
+}
+
+// setSlow says whether the connection counts as a slow consumer.
+func (c *Conn) setSlow(slow bool) {
+	e := c.loop.engine
+	switch {
+	case slow == c.has(flagSlow):
+	case slow:
 		c.set(flagSlow)
-		l.engine.metrics.SlowConsumers.Inc()
+		e.slow.Add(1)
+		e.metrics.SlowConsumers.Inc()
+	default:
+		c.clear(flagSlow)
+		e.slow.Add(-1)
 	}
 }
 
@@ -290,6 +301,7 @@ func (l *Loop) flushDirty() (more bool) {
 		l.flush(c)
 	}
 	l.dirty = slices.Delete(l.dirty, 0, n) // at once: under load the list is never empty
+	l.flushed(n)
 	return len(l.dirty) > 0
 }
 

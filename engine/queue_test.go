@@ -173,11 +173,13 @@ func TestSlowConsumer(t *testing.T) {
 		r.tick()
 		r.turn()
 		gc.room = 0
-		if !send(900) || !send(900) || slow(r) != 2 {
-			t.Fatalf("counted %d times after it had recovered", slow(r))
+		for range 4 {
+			if !send(900) {
+				t.Fatal("refused below the high mark")
+			}
 		}
-		if !send(900) || !send(900) {
-			t.Fatal("refused below the high mark")
+		if slow(r) != 2 {
+			t.Fatalf("counted %d times after it had recovered", slow(r))
 		}
 		if send(900) || c.cause != CauseSlowConsumer || r.engine.metrics.DroppedMessages.With("slow_consumer").Get() != 1 {
 			t.Fatalf("taken above the high mark; cause %s", c.cause)
@@ -201,6 +203,16 @@ func TestSlowConsumer(t *testing.T) {
 		gc.drain() // no turn and no tick since
 		if !c.Send(sealed(900)) {
 			t.Errorf("a client that had read everything was closed: %s", c.cause)
+		}
+	})
+
+	t.Run("a client that has gone is not slow", func(t *testing.T) {
+		r := newRig(cfg, echo)
+		c, gc := r.open()
+		c.Write(frame.OpBinary, make([]byte, 3000))
+		gc.broken = true
+		if c.Write(frame.OpBinary, make([]byte, 3000)) || c.cause != CauseClientGone {
+			t.Errorf("cause %s", c.cause)
 		}
 	})
 

@@ -7,9 +7,9 @@ import (
 )
 
 // readFrames takes what the client sent after its opening handshake, cut
-// anywhere. What a message makes the handler send may be written at once, and a
+// anywhere, until the loop's work has reached limit; the rest is held. What a message makes the handler send may be written at once, and a
 // failed write closes the connection: the state is looked at after each event.
-func (c *Conn) readFrames(p []byte) {
+func (c *Conn) readFrames(p []byte, limit uint64) {
 	for len(p) > 0 && (c.state == stateOpen || c.state == stateClosing) {
 		ev, n, err := c.reader.Next(c.loop.codec, p)
 		if err != nil {
@@ -30,6 +30,10 @@ func (c *Conn) readFrames(p []byte) {
 		if c.state == stateOpen {
 			c.onEvent(ev)
 		}
+		if c.loop.work >= limit && len(p) > 0 {
+			c.hold(p)
+			return
+		}
 	}
 	// Also when the last thing was a whole frame: a ping may stand within an
 	// unfinished message.
@@ -39,7 +43,7 @@ func (c *Conn) readFrames(p []byte) {
 func (c *Conn) onEvent(ev frame.Event) {
 	switch ev.Kind {
 	case frame.KindMessage:
-		c.loop.seen.messagesReceived++
+		c.countReceived(1, 0)
 		c.lastMessage = c.loop.now
 		c.endpoint.Message(ev.Op, ev.Payload)
 	case frame.KindPing:
@@ -56,7 +60,7 @@ func (c *Conn) pong(data []byte) {
 	out := c.buffer()
 	before := len(out.B)
 	out.B = frame.AppendFrame(out.B, frame.OpPong, data)
-	c.loop.seen.bytesSent += uint64(len(out.B) - before)
+	c.countSent(0, len(out.B)-before)
 	c.markDirty()
 }
 
