@@ -1,5 +1,5 @@
 // Package api serves HTTP beside the client connections: today the operations
-// pages /healthz, /readyz and /metrics.
+// pages.
 //
 // It knows no engine and no hub: what it shows comes from functions that its
 // caller gives it. Handlers run on goroutines of net/http and may block.
@@ -17,8 +17,8 @@ func Server(h http.Handler) *http.Server {
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
-		WriteTimeout:      30 * time.Second, // a page of metrics over a bad line
-		IdleTimeout:       2 * time.Minute,  // longer than any usual scrape interval
+		WriteTimeout:      2 * time.Minute, // a CPU profile of a minute, over a bad line
+		IdleTimeout:       2 * time.Minute, // longer than any usual scrape interval
 		MaxHeaderBytes:    8 << 10,
 	}
 }

@@ -9,9 +9,10 @@ import (
 )
 
 func ExampleNewOps() {
+	healthy := func() (bool, string) { return true, "" }
 	ready := func() (bool, string) { return false, "starting" }
 	metrics := func(w io.Writer) { fmt.Fprintln(w, "sluice_connections 3") }
-	ops := api.NewOps(ready, metrics)
+	ops := api.NewOps(api.Ops{Healthy: healthy, Ready: ready, WriteMetrics: metrics})
 
 	for _, path := range []string{"/healthz", "/readyz", "/metrics"} {
 		w := httptest.NewRecorder()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+	"net/http/pprof"
 	"strconv"
 )
 
@@ -14,35 +15,66 @@ const (
 	prometheusText = "text/plain; version=0.0.4; charset=utf-8"
 )
 
+// Ops is what the operations pages show. Its functions are called once for each
+// request, from any goroutine.
+type Ops struct {
+	// Healthy tells whether the process should be left alone, and if not why.
+	Healthy func() (ok bool, why string)
+	// Ready tells whether new clients should be sent here, and if not why.
+	Ready func() (ok bool, why string)
+	// WriteMetrics writes the page in the Prometheus text format.
+	WriteMetrics func(io.Writer)
+	// Pprof serves Go's profiles too.
+	Pprof bool
+}
+
 // NewOps returns the operations pages:
 //
-//	/healthz   200 as long as the process serves: restart it when this fails
-//	/readyz    200, or 503 and why: send no new clients while this fails
-//	/metrics   the Prometheus text format
+//	/               a list of the others
+//	/healthz        200, or 503 and why: restart the process while this fails
+//	/readyz         200, or 503 and why: send no new clients while this fails
+//	/metrics        the Prometheus text format
+//	/debug/pprof/   Go's profiles, if they are switched on
 //
-// They ask for no credentials and change nothing. ready and writeMetrics are
-// called once per request, from any goroutine.
-func NewOps(ready func() (ok bool, why string), writeMetrics func(io.Writer)) http.Handler {
+// They ask for no credentials and change nothing.
+func NewOps(o Ops) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/healthz", get(func(w http.ResponseWriter) {
-		write(w, http.StatusOK, textPlain, "ok\n")
-	}))
-	mux.Handle("/readyz", get(func(w http.ResponseWriter) {
-		if ok, why := ready(); !ok {
-			write(w, http.StatusServiceUnavailable, textPlain, why+"\n")
-			return
-		}
-		write(w, http.StatusOK, textPlain, "ready\n")
-	}))
+	mux.Handle("/healthz", get(func(w http.ResponseWriter) { verdict(w, o.Healthy, "ok") }))
+	mux.Handle("/readyz", get(func(w http.ResponseWriter) { verdict(w, o.Ready, "ready") }))
 	mux.Handle("/metrics", get(func(w http.ResponseWriter) {
 		var page bytes.Buffer
-		writeMetrics(&page)
+		o.WriteMetrics(&page)
 		write(w, http.StatusOK, prometheusText, page.String())
 	}))
+	pages := "/healthz\n/readyz\n/metrics\n"
+	if o.Pprof {
+		pages += "/debug/pprof/\n"
+		handlePprof(mux)
+	}
+	mux.Handle("/{$}", get(func(w http.ResponseWriter) { write(w, http.StatusOK, textPlain, pages) }))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		write(w, http.StatusNotFound, textPlain, "there is no such page; this listener has /healthz, /readyz and /metrics\n")
+		write(w, http.StatusNotFound, textPlain, "there is no such page; this listener has:\n"+pages)
 	})
 	return mux
+}
+
+// handlePprof adds the profiles. Importing net/http/pprof puts them on the
+// default mux as well, which nothing here serves.
+func handlePprof(mux *http.ServeMux) {
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+}
+
+// verdict answers 200 with a word, or 503 with the reason.
+func verdict(w http.ResponseWriter, ask func() (bool, string), yes string) {
+	if ok, why := ask(); !ok {
+		write(w, http.StatusServiceUnavailable, textPlain, why+"\n")
+		return
+	}
+	write(w, http.StatusOK, textPlain, yes+"\n")
 }
 
 // get answers any method but GET and HEAD with 405. The body of a HEAD is left

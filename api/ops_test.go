@@ -18,6 +18,44 @@ func notReady() (bool, string) { return false, "draining" }
 
 func page(w io.Writer) { fmt.Fprintln(w, "sluice_connections 3") }
 
+func fine() (bool, string) { return true, "" }
+
+func ops(ready func() (bool, string)) api.Ops {
+	return api.Ops{Healthy: fine, Ready: ready, WriteMetrics: page}
+}
+
+func TestUnhealthy(t *testing.T) {
+	o := ops(fine)
+	o.Healthy = func() (bool, string) { return false, "stuck" }
+	w := httptest.NewRecorder()
+	api.NewOps(o).ServeHTTP(w, httptest.NewRequest("GET", "/healthz", nil))
+	if w.Code != 503 || w.Body.String() != "stuck\n" {
+		t.Errorf("%d %q", w.Code, w.Body)
+	}
+}
+
+// TestPprof: the profiles are there when they are switched on, and only then.
+func TestPprof(t *testing.T) {
+	for _, on := range []bool{false, true} {
+		o := ops(fine)
+		o.Pprof = on
+		h := api.NewOps(o)
+		want := map[bool]int{false: 404, true: 200}[on]
+		for _, path := range []string{"/debug/pprof/", "/debug/pprof/heap?debug=1", "/debug/pprof/cmdline", "/debug/pprof/symbol"} {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+			if w.Code != want {
+				t.Errorf("%s, pprof %v: %d, want %d", path, on, w.Code, want)
+			}
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		if strings.Contains(w.Body.String(), "pprof") != on {
+			t.Errorf("pprof %v: the list is %q", on, w.Body)
+		}
+	}
+}
+
 func TestOps(t *testing.T) {
 	ready := func() (bool, string) { return true, "" }
 	for _, tt := range []struct {
@@ -33,13 +71,13 @@ func TestOps(t *testing.T) {
 		{"GET", "/metrics?name=x", ready, 200, "sluice_connections 3\n"},
 		{"POST", "/metrics", ready, 405, "this page takes GET and HEAD only\n"},
 		{"DELETE", "/healthz", ready, 405, "this page takes GET and HEAD only\n"},
-		{"GET", "/", ready, 404, "there is no such page; this listener has /healthz, /readyz and /metrics\n"},
-		{"GET", "/healthz/", ready, 404, "there is no such page; this listener has /healthz, /readyz and /metrics\n"},
-		{"POST", "/client/hubs/chat", ready, 404, "there is no such page; this listener has /healthz, /readyz and /metrics\n"},
+		{"GET", "/", ready, 200, "/healthz\n/readyz\n/metrics\n"},
+		{"GET", "/healthz/", ready, 404, "there is no such page; this listener has:\n/healthz\n/readyz\n/metrics\n"},
+		{"POST", "/client/hubs/chat", ready, 404, "there is no such page; this listener has:\n/healthz\n/readyz\n/metrics\n"},
 	} {
 		t.Run(tt.method+tt.path, func(t *testing.T) {
 			w := httptest.NewRecorder()
-			api.NewOps(tt.ready, page).ServeHTTP(w, httptest.NewRequest(tt.method, tt.path, nil))
+			api.NewOps(ops(tt.ready)).ServeHTTP(w, httptest.NewRequest(tt.method, tt.path, nil))
 			if w.Code != tt.status || w.Body.String() != tt.body {
 				t.Errorf("got %d %q, want %d %q", w.Code, w.Body, tt.status, tt.body)
 			}
@@ -55,7 +93,7 @@ func TestOps(t *testing.T) {
 
 func TestMetricsContentType(t *testing.T) {
 	w := httptest.NewRecorder()
-	api.NewOps(notReady, page).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	api.NewOps(ops(notReady)).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	if got := w.Header().Get("Content-Type"); got != "text/plain; version=0.0.4; charset=utf-8" {
 		t.Errorf("Content-Type: %q", got)
 	}
@@ -65,7 +103,7 @@ func TestMetricsContentType(t *testing.T) {
 // limit is refused.
 func TestServer(t *testing.T) {
 	srv := httptest.NewUnstartedServer(nil)
-	srv.Config = api.Server(api.NewOps(notReady, page))
+	srv.Config = api.Server(api.NewOps(ops(notReady)))
 	srv.Start()
 	defer srv.Close()
 

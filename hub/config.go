@@ -52,8 +52,8 @@ type Limits struct {
 	MaxGroupNameBytes int `yaml:"max_group_name_bytes" unit:"bytes"`
 }
 
-// withDefaults returns the configuration with every zero replaced.
-func (c Config) withDefaults() Config {
+// WithDefaults returns the configuration with every zero replaced.
+func (c Config) WithDefaults() Config {
 	c.MaxHubs = cmp.Or(c.MaxHubs, 1000)
 	c.Limits = c.Limits.or(Limits{
 		MaxSessions:         1_000_000,
@@ -84,7 +84,7 @@ func (c *Config) Validate(report func(key, problem string)) {
 	if c.MaxHubs < 0 {
 		report("max_hubs", negative(c.MaxHubs))
 	}
-	if limit := c.withDefaults().MaxHubs; limit > 0 && len(c.Hubs) > limit {
+	if limit := c.WithDefaults().MaxHubs; limit > 0 && len(c.Hubs) > limit {
 		report("max_hubs", fmt.Sprintf("%d is below the %d declared hubs", limit, len(c.Hubs)))
 	}
 	c.Limits.validate("limits", report)

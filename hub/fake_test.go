@@ -211,12 +211,24 @@ func (w *world) open(loop int, groups ...string) *client {
 	return w.openAs(loop, auth.Identity{Permissions: everything, Groups: groups}, wire.JSONv1{})
 }
 
-// openAs opens a session and swallows what is sent to it meanwhile.
+// openOn is open on a loop of the test's own.
+func (w *world) openOn(l hub.Loop, groups ...string) *client {
+	w.t.Helper()
+	return w.enter(l, auth.Identity{Permissions: everything, Groups: groups}, wire.JSONv1{})
+}
+
+// openAs opens a session for an identity.
 func (w *world) openAs(loop int, id auth.Identity, g wire.Grammar) *client {
+	w.t.Helper()
+	return w.enter(w.loops[loop], id, g)
+}
+
+// enter opens a session and swallows what is sent to it meanwhile.
+func (w *world) enter(l hub.Loop, id auth.Identity, g wire.Grammar) *client {
 	w.t.Helper()
 	c := &client{link: &fakeLink{}}
 	var err error
-	if c.Session, err = w.hub.Open(w.loops[loop], c.link, id, g); err != nil {
+	if c.Session, err = w.hub.Open(l, c.link, id, g); err != nil {
 		w.t.Fatalf("Open: %v", err)
 	}
 	c.link.take()

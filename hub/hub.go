@@ -60,6 +60,7 @@ func (h *Hub) Open(loop Loop, link Link, id auth.Identity, g wire.Grammar) (*Ses
 	lane := &h.node.lanes[loop.Index()]
 	if lane.loop == nil {
 		lane.loop = loop
+		lane.stopwatch, _ = loop.(Stopwatch)
 	}
 	s := &Session{
 		hub:         h,

@@ -5,6 +5,7 @@ import (
 
 	"sluice/frame"
 	"sluice/hub/wire"
+	"sluice/internal/metrics"
 )
 
 // maxScratch is the largest encoding buffer that a lane keeps, in bytes. A
@@ -19,7 +20,8 @@ type lane struct {
 	// loop is set by the first session on the loop. Another goroutine reads it
 	// only after it has seen a member in the loop's roster of some group: the
 	// roster's atomic count orders the two.
-	loop Loop
+	loop      Loop
+	stopwatch Stopwatch // the loop, nil when it is none; owned by the loop
 
 	// owned by the loop
 	decoder  wire.Decoder
@@ -27,7 +29,24 @@ type lane struct {
 	outgoing wire.GroupMessage
 	scratch  []byte
 
+	fanOut *metrics.Recorder // static; nil when nobody asked for it
+
 	_ [64]byte // the next lane is written by another loop
+}
+
+// stamp returns the time of a publication that is to be measured, else 0.
+func (l *lane) stamp() int64 {
+	if l.stopwatch == nil {
+		return 0
+	}
+	return l.stopwatch.Stamp()
+}
+
+// delivered reports a stamp once everything is sent on this loop.
+func (l *lane) delivered(stamp int64) {
+	if stamp != 0 && l.stopwatch != nil {
+		l.stopwatch.Delivered(stamp)
+	}
 }
 
 // blank returns the buffer to append one message to: empty but for the room that

@@ -17,6 +17,18 @@ type Loop interface {
 	Post(t Task) bool
 }
 
+// Stopwatch is a Loop that can also measure how long messages take from the hub
+// to the sockets.
+type Stopwatch interface {
+	// Stamp returns the present for a publication that shall be measured, 0 for
+	// one that need not be. Called on the loop.
+	Stamp() int64
+
+	// Delivered tells that a publication with that stamp, of any loop, has been
+	// sent to its links on this loop. Called on the loop.
+	Delivered(stamp int64)
+}
+
 // Link is the client at the other end of a session: a connection of the engine,
 // a session of the HTTP fallback, a fake in a test. Both methods are called on
 // the session's loop only and do not block. Neither may call back into the hub:

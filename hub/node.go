@@ -23,6 +23,7 @@ import (
 	"sluice/auth"
 	"sluice/frame"
 	"sluice/hub/wire"
+	"sluice/internal/metrics"
 	"sluice/shard"
 )
 
@@ -46,7 +47,7 @@ type Node struct {
 // New returns a node whose sessions live on that many event loops. The
 // configuration must have passed [Config.Validate].
 func New(cfg Config, loops int) *Node {
-	cfg = cfg.withDefaults()
+	cfg = cfg.WithDefaults()
 	n := &Node{
 		cfg:   cfg,
 		lanes: make([]lane, loops),
@@ -61,6 +62,14 @@ func New(cfg Config, loops int) *Node {
 		n.hubs.Store(name, newHub(n, name, limits))
 	}
 	return n
+}
+
+// Measure has the size of every fan-out recorded. Call it before the first
+// session is opened.
+func (n *Node) Measure(fanOut *metrics.Histogram) {
+	for i := range n.lanes {
+		n.lanes[i].fanOut = fanOut.Recorder()
+	}
 }
 
 // speak adds a grammar to those of the node.

@@ -26,20 +26,24 @@ type publication struct {
 func (l *lane) publish(g *group, m *wire.GroupMessage, except *Session) refusal {
 	p := l.encode(g, m)
 	p.except = except
+	stamp := l.stamp()
 
-	result := accepted
+	result, members := accepted, uint64(0)
 	for i := range g.rosters {
 		n := g.rosters[i].count.Load()
+		members += uint64(n)
 		if n == 0 || i == l.index {
 			continue
 		}
 		other := &g.hub.node.lanes[i]
-		if !other.loop.Post(&delivery{publication: p, lane: other}) {
+		if !other.loop.Post(p.task(other, stamp)) {
 			l.tally(g.hub).dropped[loopOverloaded].Add(uint64(n))
 			result = overloaded
 		}
 	}
 	p.deliver(l)
+	l.delivered(stamp)
+	l.fanOut.Observe(members)
 	return result
 }
 
@@ -81,6 +85,14 @@ func (p *publication) deliver(l *lane) {
 	}
 }
 
+// task returns the task that delivers on the lane's loop.
+func (p *publication) task(l *lane, stamp int64) Task {
+	if stamp == 0 {
+		return &delivery{publication: *p, lane: l}
+	}
+	return &stampedDelivery{delivery{publication: *p, lane: l}, stamp}
+}
+
 // delivery is a publication as a task for another loop.
 type delivery struct {
 	publication
@@ -89,3 +101,16 @@ type delivery struct {
 
 // Run delivers to the members on the loop.
 func (d *delivery) Run() { d.deliver(d.lane) }
+
+// stampedDelivery is a delivery that is measured. The few that are pay for it:
+// with the stamp, a delivery would be of the next size of the allocator.
+type stampedDelivery struct {
+	delivery
+	stamp int64
+}
+
+// Run delivers to the members on the loop and reports the stamp.
+func (d *stampedDelivery) Run() {
+	d.delivery.Run()
+	d.lane.delivered(d.stamp)
+}

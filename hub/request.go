@@ -70,6 +70,7 @@ func (s *Session) sendToGroup(req *wire.Request) refusal {
 	s.tally().published.Add(1)
 	g, ok := s.hub.groups.Load(string(req.Group))
 	if !ok {
+		s.lane.fanOut.Observe(0)
 		return accepted
 	}
 	m := &s.lane.outgoing
@@ -90,6 +91,6 @@ func (s *Session) fail(err error) {
 		code, reason = frame.CloseCode(e.Code), e.Reason
 	}
 	s.closing = true
-	s.reply(s.hub.node.grammars[s.grammar].AppendDisconnected(s.lane.blank(), reason))
+	s.reply(s.hub.node.grammars[s.grammar].AppendDisconnected(s.lane.blank(), reason, 0))
 	s.link.Close(code, reason)
 }

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"encoding/base32"
+	"time"
 
 	"sluice/auth"
 	"sluice/frame"
@@ -38,6 +39,24 @@ var idEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadd
 // ID returns the connection id: 128 random bits, so that knowing one does not
 // help to guess another.
 func (s *Session) ID() string { return idEncoding.EncodeToString(s.id[:]) }
+
+// Hub returns the name of the session's hub.
+func (s *Session) Hub() string { return s.hub.name }
+
+// User returns the user id, "" for an anonymous client.
+func (s *Session) User() string { return s.user }
+
+// Draining tells the client that the node is going away and how long to wait
+// before it comes back. What the client asks for from now on is ignored, because
+// the link is closed next.
+func (s *Session) Draining(reconnectAfter time.Duration) {
+	if s.closing {
+		return
+	}
+	s.closing = true
+	g := s.hub.node.grammars[s.grammar]
+	s.reply(g.AppendDisconnected(s.lane.blank(), "service restart", reconnectAfter))
+}
 
 // Receive takes one message from the client. The payload is valid until Receive
 // returns and is only read. A message that breaks the grammar closes the link;

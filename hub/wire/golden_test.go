@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files in testdata")
@@ -105,8 +106,9 @@ func TestAppendVectors(t *testing.T) {
 	}{
 		{"connected", g.AppendConnected(nil, "c-1", "alice")},
 		{"connected, anonymous", g.AppendConnected(nil, "c-1", "")},
-		{"disconnected", g.AppendDisconnected(nil, "node is \"draining\"")},
-		{"disconnected, no reason", g.AppendDisconnected(nil, "")},
+		{"disconnected", g.AppendDisconnected(nil, "node is \"draining\"", 0)},
+		{"disconnected, come back later", g.AppendDisconnected(nil, "service restart", 3200*time.Millisecond)},
+		{"disconnected, no reason", g.AppendDisconnected(nil, "", 0)},
 		{"ack", g.AppendAck(nil, 1, "", "")},
 		{"ack, largest id", g.AppendAck(nil, 1<<64-1, "", "")},
 		{"ack, error", g.AppendAck(nil, 2, Forbidden, "no role for group g")},

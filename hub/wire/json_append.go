@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/base64"
 	"strconv"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -21,10 +22,16 @@ func (JSONv1) AppendConnected(dst []byte, connectionID, userID string) []byte {
 }
 
 // AppendDisconnected implements Grammar. The message is always present, even
-// when empty: some published clients read it unconditionally.
-func (JSONv1) AppendDisconnected(dst []byte, reason string) []byte {
+// when empty: some published clients read it unconditionally. The wait is a
+// property more and not an event of its own: published clients pass over
+// properties they do not know, and fail on such events.
+func (JSONv1) AppendDisconnected(dst []byte, reason string, reconnectAfter time.Duration) []byte {
 	dst = append(dst, `{"type":"system","event":"disconnected","message":`...)
 	dst = appendString(dst, reason)
+	if reconnectAfter > 0 {
+		dst = append(dst, `,"reconnectAfterMs":`...)
+		dst = strconv.AppendInt(dst, reconnectAfter.Milliseconds(), 10)
+	}
 	return append(dst, '}')
 }
 

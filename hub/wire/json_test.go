@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // decode decodes one text message with a fresh Decoder.
@@ -157,7 +158,7 @@ func TestAppendBehind(t *testing.T) {
 	m := &GroupMessage{Group: "g", DataType: Binary, Data: []byte("data")}
 	for name, f := range map[string]func(dst []byte) []byte{
 		"connected":    func(dst []byte) []byte { return g.AppendConnected(dst, "c", "u") },
-		"disconnected": func(dst []byte) []byte { return g.AppendDisconnected(dst, "r") },
+		"disconnected": func(dst []byte) []byte { return g.AppendDisconnected(dst, "r", time.Second) },
 		"ack":          func(dst []byte) []byte { return g.AppendAck(dst, 1, NotFound, "m") },
 		"message":      func(dst []byte) []byte { return g.AppendGroupMessage(dst, m) },
 		"pong":         g.AppendPong,
@@ -203,7 +204,7 @@ func TestNoAllocations(t *testing.T) {
 		check("message "+dataType.String(), func() { g.AppendGroupMessage(dst, m) })
 	}
 	check("connected", func() { g.AppendConnected(dst, text, text) })
-	check("disconnected", func() { g.AppendDisconnected(dst, text) })
+	check("disconnected", func() { g.AppendDisconnected(dst, text, 0) })
 	check("ack", func() { g.AppendAck(dst, 1<<63, Forbidden, text) })
 	check("pong", func() { g.AppendPong(dst) })
 }

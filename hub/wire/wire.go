@@ -11,6 +11,8 @@
 // event loop.
 package wire
 
+import "time"
+
 // Kind says what a Request asks for. The zero value is no kind at all.
 type Kind uint8
 
@@ -165,8 +167,9 @@ type Grammar interface {
 	AppendConnected(dst []byte, connectionID, userID string) []byte
 
 	// AppendDisconnected appends the last message before a close, with a
-	// reason for people to read.
-	AppendDisconnected(dst []byte, reason string) []byte
+	// reason for people to read. A reconnectAfter above 0 asks the client to
+	// wait so long before it comes back.
+	AppendDisconnected(dst []byte, reason string, reconnectAfter time.Duration) []byte
 
 	// AppendAck appends the answer to the request with that ackID. An empty
 	// name means success, and then message is not used.
