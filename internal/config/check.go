@@ -18,20 +18,23 @@ type validator interface {
 // from a file, or were changed since.
 func Check(cfg any) error {
 	var p Problems
-	p.check(reflect.ValueOf(cfg).Elem(), func(string) int { return 0 })
+	p.check(reflect.ValueOf(cfg).Elem(), nil)
 	return p.err()
 }
 
 // check adds what the Validate methods in v find. Where text could not be read
 // its field was not set, so their verdict on that is void.
-func (p *Problems) check(v reflect.Value, line func(key string) int) {
+func (p *Problems) check(v reflect.Value, origins Origins) {
 	unread := make(map[string]bool, len(p.List))
 	for _, q := range p.List {
-		unread[q.Key] = true
+		if q.Key == "" && q.Origin.Source != File {
+			continue // an unknown variable: no key is void because of it
+		}
+		unread[strings.TrimSuffix(q.Key, fileSuffix)] = true
 	}
 	seen := map[Problem]bool{} // a struct may have asked its parts itself
 	validate("", v, func(key, text string) {
-		q := Problem{Key: key, Line: line(key), Text: oneLine(text)}
+		q := Problem{Key: key, Origin: origins.nearest(key), Text: oneLine(text)}
 		if seen[q] || slices.ContainsFunc(ancestry(key), func(k string) bool { return unread[k] }) {
 			return
 		}
@@ -52,6 +55,9 @@ func validate(key string, v reflect.Value, report func(key, text string)) {
 			c.Validate(func(k, text string) { report(strings.TrimPrefix(key+"."+k, "."), text) })
 		}
 		for _, f := range fields(v.Type()) {
+			if f.file {
+				continue // its secret has a field of its own
+			}
 			validate(join(key, f.name), v.Field(f.index), report)
 		}
 	case reflect.Slice:

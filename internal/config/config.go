@@ -1,16 +1,20 @@
 // Package config is the whole configuration of a node: it composes the Config
-// structs of the parts, reads them from a YAML file, and reports everything
-// that is wrong with it at once.
+// structs of the parts, reads them from a YAML file, the environment and flags,
+// remembers where each value came from, and reports everything that is wrong at
+// once. It reads no environment and starts nothing by itself; its functions may
+// be called from any goroutine.
 package config
 
 import (
+	"cmp"
 	"fmt"
-	"os"
+	"strings"
 	"time"
 
 	"sluice/auth"
 	"sluice/engine"
 	"sluice/hub"
+	"sluice/internal/logs"
 )
 
 // Config is the configuration of a node. The zero value of a field means its
@@ -25,6 +29,11 @@ type Config struct {
 	// "127.0.0.1:8081".
 	Ops string `yaml:"ops"`
 
+	// OpsPprof serves Go's profiles under /debug/pprof/ on the operations
+	// listener. Default: false. They show memory contents, and taking one
+	// costs CPU time: switch it on where only operators can reach it.
+	OpsPprof bool `yaml:"ops_pprof"`
+
 	// EchoPath, when set, is a path on which every message is sent back to its
 	// sender, without a token: for benchmarks and conformance suites. Default:
 	// none.
@@ -33,6 +42,9 @@ type Config struct {
 	// DisableCompat stops offering the grammars under the names by which
 	// published clients know them. Default: false, they are offered.
 	DisableCompat bool `yaml:"disable_compat"`
+
+	// Log is how the node tells what happens.
+	Log logs.Config `yaml:"log"`
 
 	// Drain is what happens between SIGTERM and the end of the process.
 	Drain Drain `yaml:"drain"`
@@ -49,56 +61,78 @@ type Config struct {
 
 // Drain turns the end of a node.
 type Drain struct {
-	// Window is the time over which the connections are closed, evenly, with
-	// 1012 (service restart). Default 15s. A service manager must wait longer
-	// than this before it kills.
+	// Grace is how long the node goes on accepting clients after it has said
+	// on /readyz that it is not ready, so that load balancers notice before
+	// they are refused. Default 5s; with nothing in front, 1ms does.
+	Grace time.Duration `yaml:"grace"`
+
+	// Window is the time over which the connections are closed, evenly and
+	// those that were idle for longest first, with 1012 (service restart) and a
+	// hint when to come back, spread over engine.retry_after. Default 15s. A
+	// service manager must wait longer than this, the grace and 10s for slow
+	// clients together before it kills.
 	Window time.Duration `yaml:"window"`
 }
 
 // Validate reports what the parts cannot know.
 func (c *Config) Validate(report func(key, problem string)) {
+	if c.Drain.Grace < 0 {
+		report("drain.grace", fmt.Sprintf("%v is negative (0 means the default)", c.Drain.Grace))
+	}
 	if c.Drain.Window < 0 {
 		report("drain.window", fmt.Sprintf("%v is negative (0 means the default)", c.Drain.Window))
 	}
 	if p := c.EchoPath; p != "" && p[0] != '/' {
 		report("echo_path", fmt.Sprintf("%q does not begin with a slash", p))
 	}
+	for i, k := range c.Auth.Keys {
+		if strings.HasPrefix(string(k.Secret), placeholder) {
+			report(fmt.Sprintf("auth.keys[%d].secret", i), "is still the text of the example, which everybody knows; make one with: openssl rand -hex 32")
+		}
+	}
+	c.validateListeners(report)
 }
 
-// WithDefaults returns the configuration with the zeros of its own fields
-// replaced; each part replaces its own.
+// placeholder begins the secret in the file that is there to be copied.
+const placeholder = "REPLACE-ME"
+
+// WithDefaults returns the configuration with every zero replaced: what a node
+// on this machine runs with.
 func (c Config) WithDefaults() Config {
 	if len(c.Listen) == 0 {
 		c.Listen = []string{":8080"}
 	}
-	if c.Ops == "" {
-		c.Ops = "127.0.0.1:8081"
-	}
-	if c.Drain.Window == 0 {
-		c.Drain.Window = 15 * time.Second
-	}
+	c.Ops = cmp.Or(c.Ops, "127.0.0.1:8081")
+	c.Log = c.Log.WithDefaults()
+	c.Drain.Grace = cmp.Or(c.Drain.Grace, 5*time.Second)
+	c.Drain.Window = cmp.Or(c.Drain.Window, 15*time.Second)
+	c.Auth = c.Auth.WithDefaults()
+	c.Hub = c.Hub.WithDefaults()
+	c.Engine = c.Engine.WithDefaults()
 	return c
 }
 
-// Load reads a YAML file, "" for none at all, lets amend change what it said,
-// and validates the result. The error names every problem with its line.
-func Load(path string, amend func(*Config)) (Config, error) {
-	if path == "" {
-		return Parse("command line", nil, amend)
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return Config{}, fmt.Errorf("read the configuration: %w", err)
-	}
-	return Parse(path, data, amend)
+// Loaded is a configuration and what is to be said about it.
+type Loaded struct {
+	// Config holds what was given; zero means the default.
+	Config Config
+	// Origins tells where its values come from.
+	Origins Origins
+	// Warnings are what may be meant but rarely is. There are none of a
+	// configuration with problems.
+	Warnings Problems
 }
 
-// Parse is Load for YAML that is in memory; name stands for the file in what it
-// reports.
-func Parse(name string, data []byte, amend func(*Config)) (Config, error) {
-	var c Config
-	if err := Decode(name, data, &c, func() { amend(&c) }); err != nil {
-		return Config{}, err
+// Load reads the YAML of a file, puts the settings over it and validates the
+// result. name stands for the file in what is reported; no data is an empty
+// file. The error is a *[Problems]; what could be read is returned all the same.
+func Load(name string, data []byte, settings ...Setting) (*Loaded, error) {
+	l := &Loaded{Warnings: Problems{Name: name}}
+	var err error
+	l.Origins, err = Decode(name, data, &l.Config, settings...)
+	if err == nil {
+		l.Config.warn(func(key, text string) { l.Warnings.add(key, l.Origins.nearest(key), text) })
+		l.Warnings.sort()
 	}
-	return c, nil
+	return l, err
 }

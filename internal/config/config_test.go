@@ -1,12 +1,36 @@
 package config
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
-
-	"sluice/auth"
 )
+
+var update = flag.Bool("update", false, "write the golden files and docs/configuration.md")
+
+const testKey = "0123456789abcdef0123456789abcdef"
+
+// withKey is the least that a configuration needs.
+var withKey = Setting{Origin: Origin{Source: Flag, Name: "--key"}, Key: "auth.keys[0].secret", Text: testKey}
+
+// golden compares with a file of testdata, or writes it.
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s differs (go test -update writes it anew); got\n%s", file, got)
+	}
+}
 
 // TestReadyFiles loads every file of configs/ as its users will.
 func TestReadyFiles(t *testing.T) {
@@ -16,31 +40,119 @@ func TestReadyFiles(t *testing.T) {
 	}
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			_, err := Load(file, func(c *Config) {
-				if filepath.Base(file) == "dev.yaml" { // its key is made at start
-					c.Auth.Keys = []auth.Key{{Secret: "0123456789abcdef0123456789abcdef"}}
-				}
-			})
+			data, err := os.ReadFile(file)
 			if err != nil {
-				t.Error(err)
+				t.Fatal(err)
+			}
+			l, err := Load(file, data, withKey)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if filepath.Base(file) != "dev.yaml" && len(l.Warnings.List) > 0 {
+				t.Errorf("what there is to copy warns:\n%v", &l.Warnings)
 			}
 		})
 	}
 }
 
-// TestAmend: what overrides the file is judged in its place.
-func TestAmend(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "sluice.yaml")
-	if err := os.WriteFile(file, []byte("auth:\n  keys:\n    - secret: short\n"), 0o600); err != nil {
+// TestPlaceholder: the file with the secret that everybody knows must not start
+// a node.
+func TestPlaceholder(t *testing.T) {
+	data, err := os.ReadFile("../../configs/sluice.yaml")
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Load(file, func(*Config) {}); err == nil {
+	_, err = Load("sluice.yaml", data)
+	if err == nil || !strings.Contains(err.Error(), "auth.keys[0].secret: is still the text of the example") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestOverride: what overrides the file is judged in its place.
+func TestOverride(t *testing.T) {
+	data := []byte("auth:\n  keys:\n    - secret: short\n")
+	if _, err := Load("f", data); err == nil {
 		t.Error("a short key was accepted")
 	}
-	if _, err := Load(file, func(c *Config) { c.Auth.Keys[0].Secret = "0123456789abcdef0123456789abcdef" }); err != nil {
-		t.Errorf("the file's key, not the one over it, was judged: %v", err)
+	l, err := Load("f", data, withKey)
+	if err != nil {
+		t.Fatalf("the file's key, not the one over it, was judged: %v", err)
 	}
-	if _, err := Load("", func(*Config) {}); err == nil {
+	if got := l.Origins["auth.keys[0].secret"]; got != withKey.Origin {
+		t.Errorf("origin %v", got)
+	}
+	if _, err := Load("f", nil); err == nil {
 		t.Error("no key at all was accepted")
 	}
+}
+
+func TestValidate(t *testing.T) {
+	for _, tt := range []struct{ name, yaml, want string }{
+		{"drain", "drain: {window: -1s}", "f:1: drain.window: -1s is negative (0 means the default)"},
+		{"echo path", "echo_path: echo", `f:1: echo_path: "echo" does not begin with a slash`},
+		{"no port", `listen: ["8080"]`, `f:1: listen[0]: "8080" is not an address; write host:port, as ":8080", "127.0.0.1:8080" or "[::1]:8080"`},
+		{"empty port", `listen: ["localhost:"]`, `f:1: listen[0]: "localhost:": the port is not between 0 and 65535`},
+		{"port too large", `listen: [":65536"]`, `f:1: listen[0]: ":65536": the port is not between 0 and 65535`},
+		{"url", `listen: ["https://example.com"]`, `f:1: listen[0]: "https://example.com" is a URL; write host:port, as ":8080"`},
+		{"socket without a path", `listen: ["unix:"]`, `f:1: listen[0]: "unix:" needs the path of the socket, as unix:/run/sluice.sock`},
+		{"socket path too long", `listen: ["unix:/` + strings.Repeat("x", 107) + `"]`,
+			"f:1: listen[0]: the path of the socket has 108 bytes, more than the 107 the kernel takes"},
+		{"same twice", `listen: [":80", ":80"]`, `f:1: listen[1]: ":80" cannot be opened beside listen[0]`},
+		{"all addresses and one", `listen: ["127.0.0.1:80", "0.0.0.0:80"]`, `f:1: listen[1]: "0.0.0.0:80" cannot be opened beside listen[0]`},
+		{"same socket", `listen: ["unix:/s", "unix:/s"]`, `f:1: listen[1]: "unix:/s" cannot be opened beside listen[0]`},
+		{"operations on a client port", `listen: [":8081"]`, `f: ops: "127.0.0.1:8081" cannot be opened beside listen[0]`},
+		{"operations on a socket", "ops: unix:/s", "f:1: ops: cannot be a unix socket; write host:port, as 127.0.0.1:8081"},
+		{"apart", `{listen: ["127.0.0.1:80", "[::1]:80", ":0", ":0", "unix:/a", "unix:/b"], ops: ":81"}`, ""},
+		{"socket path of full length", `listen: ["unix:/` + strings.Repeat("x", 106) + `"]`, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := Load("f", []byte(tt.yaml), withKey)
+			if got := message(err); got != tt.want {
+				t.Errorf("got\n%s\nwant\n%s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	for _, tt := range []struct{ name, yaml, want string }{
+		{"none", "hub: {hubs: {chat: {}}}", ""},
+		{"operations for all", "hub: {hubs: {chat: {}}}\nops: \":8081\"",
+			`f:2: ops: ":8081" is reachable from other machines and asks for no credentials; make sure that a firewall keeps it off the internet`},
+		{"operations on loopback", "hub: {hubs: {chat: {}}}\nops: \"[::1]:8081\"", ""},
+		{"operations on localhost", "hub: {hubs: {chat: {}}}\nops: \"localhost:8081\"", ""},
+		{"echo", "hub: {hubs: {chat: {}}}\necho_path: /echo", "f:2: echo_path: anybody can connect to /echo, without a token"},
+		{"long drain", "hub: {hubs: {chat: {}}}\ndrain: {window: 5m}",
+			"f:2: drain.window: to stop takes up to 5m15s with drain.grace and 10s for slow clients, longer than systemd (90s) and Kubernetes (30s) wait before they kill; raise TimeoutStopSec or terminationGracePeriodSeconds"},
+		{"drain that just ends in time", "hub: {hubs: {chat: {}}}\ndrain: {grace: 20s, window: 1m}", ""},
+		{"profiles for all", "hub: {hubs: {chat: {}}}\nops: \":8081\"\nops_pprof: true",
+			`f:2: ops: ":8081" is reachable from other machines and asks for no credentials; make sure that a firewall keeps it off the internet` + "\n" +
+				"f:3: ops_pprof: shows what is in memory, secrets too, to everybody who reaches :8081"},
+		{"profiles on loopback", "hub: {hubs: {chat: {}}}\nops_pprof: true", ""},
+		{"any page with cookies", "hub: {hubs: {chat: {}}}\nauth: {origins: [\"*\"]}",
+			`f:2: auth.origins: with "*" any web page can act as its visitor where the token is in a cookie; name the pages, or set auth.cookie to "-"`},
+		{"any page without cookies", "hub: {hubs: {chat: {}}}\nauth: {origins: [\"*\"], cookie: \"-\"}", ""},
+		{"no hub", "{}", "f: hub.hubs: no hub is declared and none is made on first use, so every client will get 404; declare one, or set hub.create_on_first_use"},
+		{"engine", "hub: {create_on_first_use: true}\nengine:\n  heartbeat_interval: 90s\n  max_message_size: 2MiB\n  max_node_queue_bytes: 512KiB\n",
+			"f:2: engine.max_queue_bytes: is above max_node_queue_bytes, so one connection could use up the budget of all\n" +
+				"f:3: engine.heartbeat_interval: 1m30s is longer than the idle timeout of common load balancers (60s), which then cut quiet connections\n" +
+				"f:4: engine.max_message_size: is above max_queue_bytes, so a message of that size ends every connection that has anything else to send"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l, err := Load("f", []byte(tt.yaml), withKey)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := l.Warnings.Error(); got != tt.want {
+				t.Errorf("got\n%s\nwant\n%s", got, tt.want)
+			}
+		})
+	}
+}
+
+func message(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }

@@ -81,7 +81,7 @@ kitchen:
   heartbeat_interval: 25s
 `
 	var got house
-	if err := config.Decode("house.yaml", []byte(text), &got); err != nil {
+	if _, err := config.Decode("house.yaml", []byte(text), &got); err != nil {
 		t.Fatal(err)
 	}
 	want := house{
@@ -151,7 +151,7 @@ func TestDecodeProblems(t *testing.T) {
 				"f:5: wait: \"5\" has no unit; write 5s for seconds, or ms, m, h"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			err := config.Decode("f", []byte(tt.text), new(house))
+			_, err := config.Decode("f", []byte(tt.text), new(house))
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -168,7 +168,7 @@ func TestSizes(t *testing.T) {
 		"1TiB": 1 << 40, "1kB": 1000, "5MB": 5_000_000, "9223372036854775807": math.MaxInt64,
 	} {
 		h := house{}
-		if err := config.Decode("f", []byte("name: n\nstore: "+text), &h); err != nil || h.Store != want {
+		if _, err := config.Decode("f", []byte("name: n\nstore: "+text), &h); err != nil || h.Store != want {
 			t.Errorf("%s: got %d, %v; want %d", text, h.Store, err, want)
 		}
 	}
@@ -193,7 +193,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte("{name: {name: {name: [[[["))
 	f.Add([]byte("\xff\xfe\x00n\x00"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		err := config.Decode("fuzz", data, new(house))
+		_, err := config.Decode("fuzz", data, new(house))
 		problems, ok := errors.AsType[*config.Problems](err)
 		switch {
 		case err == nil:

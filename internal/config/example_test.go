@@ -14,7 +14,7 @@ func ExampleDecode() {
 		Timeout time.Duration `yaml:"timeout"`
 		MaxSize int           `yaml:"max_size" unit:"bytes"`
 	}
-	err := config.Decode("sluice.yaml", []byte(`
+	_, err := config.Decode("sluice.yaml", []byte(`
 listen: [":8080"]
 timeot: 10s
 max_size: 64K

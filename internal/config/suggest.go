@@ -4,28 +4,28 @@ import "strings"
 
 // unknownKey says what to do about a key that does not exist.
 func unknownKey(name string, known []field) string {
-	if near := nearest(name, known); near != "" {
-		return "unknown key; did you mean " + near + "?"
-	}
 	names := make([]string, len(known))
 	for i, f := range known {
 		names[i] = f.name
+	}
+	if near := nearest(name, names); near != "" {
+		return "unknown key; did you mean " + near + "?"
 	}
 	return "unknown key; known here: " + strings.Join(names, ", ")
 }
 
 // nearest returns the known name that a mistyped one most likely stands for, ""
 // when none is near: a third of its letters may be wrong.
-func nearest(name string, known []field) string {
+func nearest(name string, known []string) string {
 	const longest = 64 // no key is longer; a file could make us compare megabytes
 	if len(name) > longest {
 		return ""
 	}
-	spelling := strings.ReplaceAll(strings.ToLower(name), "-", "_")
+	plain := func(s string) string { return strings.ReplaceAll(strings.ToLower(s), "-", "_") }
 	best, allowed := "", len(name)/3+1
-	for _, f := range known {
-		if d := distance(spelling, f.name); d < allowed {
-			best, allowed = f.name, d
+	for _, k := range known {
+		if d := distance(plain(name), plain(k)); d < allowed {
+			best, allowed = k, d
 		}
 	}
 	return best

@@ -1,0 +1,61 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"sluice/auth"
+)
+
+const (
+	// slowClients is what a node adds to the drain for clients that do not
+	// answer their close at once.
+	slowClients = 10 * time.Second
+
+	// longestStop is what systemd waits before it kills a service that does not
+	// say otherwise.
+	longestStop = 90 * time.Second
+
+	// longestHeartbeat is the idle timeout of common proxies and load
+	// balancers.
+	longestHeartbeat = 60 * time.Second
+)
+
+// warn reports what may be meant but rarely is: none of it keeps a node from
+// starting.
+func (c *Config) warn(report func(key, text string)) {
+	d := c.WithDefaults()
+	if a, err := parseAddress(d.Ops); err == nil && !a.local() {
+		if d.OpsPprof {
+			report("ops_pprof", fmt.Sprintf("shows what is in memory, secrets too, to everybody who reaches %s", d.Ops))
+		}
+		report("ops", fmt.Sprintf("%q is reachable from other machines and asks for no credentials; make sure that a firewall keeps it off the internet", d.Ops))
+	}
+	if d.EchoPath != "" {
+		report("echo_path", fmt.Sprintf("anybody can connect to %s, without a token", d.EchoPath))
+	}
+	if stop := d.Drain.Grace + d.Drain.Window + slowClients; stop > longestStop {
+		report("drain.window", fmt.Sprintf("to stop takes up to %v with drain.grace and 10s for slow clients, longer than systemd (90s) and Kubernetes (30s) wait before they kill; raise TimeoutStopSec or terminationGracePeriodSeconds", durationText(stop)))
+	}
+	if slices.Contains(d.Auth.Origins, "*") && d.Auth.Cookie != auth.NoCookie {
+		report("auth.origins", `with "*" any web page can act as its visitor where the token is in a cookie; name the pages, or set auth.cookie to "-"`)
+	}
+	if len(d.Hub.Hubs) == 0 && !d.Hub.CreateOnFirstUse {
+		report("hub.hubs", "no hub is declared and none is made on first use, so every client will get 404; declare one, or set hub.create_on_first_use")
+	}
+	c.warnEngine(report)
+}
+
+func (c *Config) warnEngine(report func(key, text string)) {
+	e := c.Engine.WithDefaults()
+	if h := e.HeartbeatInterval; h > longestHeartbeat {
+		report("engine.heartbeat_interval", fmt.Sprintf("%v is longer than the idle timeout of common load balancers (60s), which then cut quiet connections", h))
+	}
+	if e.MaxMessageSize > e.MaxQueueBytes {
+		report("engine.max_message_size", "is above max_queue_bytes, so a message of that size ends every connection that has anything else to send")
+	}
+	if e.MaxQueueBytes > e.MaxNodeQueueBytes {
+		report("engine.max_queue_bytes", "is above max_node_queue_bytes, so one connection could use up the budget of all")
+	}
+}
