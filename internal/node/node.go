@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -18,6 +17,7 @@ import (
 	"sluice/gateway"
 	"sluice/hub"
 	"sluice/internal/config"
+	"sluice/internal/logs"
 	"sluice/internal/metrics"
 )
 
@@ -28,7 +28,7 @@ const closeGrace = 10 * time.Second
 // Node is one running process: listeners, event loops, hubs, operations.
 type Node struct {
 	cfg    config.Config
-	log    *slog.Logger
+	log    *logs.Log
 	engine *engine.Engine
 	hubs   *hub.Node
 
@@ -47,8 +47,9 @@ const (
 )
 
 // Start opens the listeners and serves. The configuration must have passed
-// config.Decode or its Validate methods.
-func Start(ctx context.Context, cfg config.Config, log *slog.Logger) (*Node, error) {
+// config.Decode or its Validate methods. The log stays the caller's to close,
+// after Stop.
+func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error) {
 	cfg = cfg.WithDefaults()
 	n := &Node{cfg: cfg, log: log, opsDone: make(chan error, 1)}
 	m := metrics.New()
@@ -61,8 +62,9 @@ func Start(ctx context.Context, cfg config.Config, log *slog.Logger) (*Node, err
 	if err != nil {
 		return nil, fmt.Errorf("auth.origins: %w", err)
 	}
-	n.engine = engine.New(cfg.Engine, m, log)
+	n.engine = engine.New(cfg.Engine, m, log.Logger)
 	n.hubs = hub.New(cfg.Hub, len(n.engine.Loops()))
+	n.hubs.Measure(m.FanOut)
 	gate := gateway.New(gateway.Options{
 		Hubs:     n.hubs,
 		Verifier: verifier,
@@ -70,6 +72,7 @@ func Start(ctx context.Context, cfg config.Config, log *slog.Logger) (*Node, err
 		Cookie:   cfg.Auth.Cookie,
 		Compat:   !cfg.DisableCompat,
 		EchoPath: cfg.EchoPath,
+		LogUsers: cfg.Log.Users,
 	})
 	n.observe(m)
 
@@ -104,7 +107,12 @@ func (n *Node) listen(ctx context.Context, m *metrics.Node) error {
 		n.listeners = append(n.listeners, ln)
 	}
 	n.opsAddr = ops.Addr()
-	n.ops = api.Server(api.NewOps(n.ready, m.WritePrometheus))
+	n.ops = api.Server(api.NewOps(api.Ops{
+		Healthy:      n.healthy,
+		Ready:        n.ready,
+		WriteMetrics: m.WritePrometheus,
+		Pprof:        n.cfg.OpsPprof,
+	}))
 	go func() { n.opsDone <- n.ops.Serve(ops) }()
 	return nil
 }
@@ -135,6 +143,22 @@ func (n *Node) OpsAddr() net.Addr { return n.opsAddr }
 // MaxConnections returns the number of clients the node takes.
 func (n *Node) MaxConnections() int { return n.engine.MaxConnections() }
 
+// stuckAfter is how long an event loop may be away before the process counts as
+// broken: far longer than any work of a turn, so that load alone never does it.
+const stuckAfter = 10 * time.Second
+
+// Alive tells whether the event loops go round.
+func (n *Node) Alive() bool {
+	return n.state.Load() == starting || n.engine.Responsive(stuckAfter)
+}
+
+func (n *Node) healthy() (ok bool, why string) {
+	if !n.Alive() {
+		return false, "an event loop is stuck"
+	}
+	return true, ""
+}
+
 // ready tells whether new clients should be sent here, and why not.
 func (n *Node) ready() (ok bool, why string) {
 	switch {
@@ -148,13 +172,17 @@ func (n *Node) ready() (ok bool, why string) {
 	return true, ""
 }
 
-// Stop drains: not ready, no new clients, connections closed spread over the
-// configured window, then everything stopped in the reverse of its start. ctx
-// cuts it short.
+// Stop drains: not ready, and for the grace still open to new clients; then no
+// new ones, connections closed spread over the window, and everything stopped
+// in the reverse of its start. ctx cuts it short.
 func (n *Node) Stop(ctx context.Context) error {
 	n.state.Store(draining)
-	window := n.cfg.Drain.Window
-	n.log.Info("draining", "connections", n.engine.Connections(), "window", window)
+	grace, window := n.cfg.Drain.Grace, n.cfg.Drain.Window
+	n.log.Info("draining", "connections", n.engine.Connections(), "grace", grace, "window", window)
+	select {
+	case <-ctx.Done():
+	case <-time.After(grace):
+	}
 	drain, cancel := context.WithTimeout(ctx, window+closeGrace)
 	defer cancel()
 	err := n.engine.Shutdown(drain, window)
@@ -164,5 +192,6 @@ func (n *Node) Stop(ctx context.Context) error {
 	if serr := <-n.opsDone; !errors.Is(serr, http.ErrServerClosed) {
 		err = errors.Join(err, serr)
 	}
+	n.log.Info("stopped", "connections", n.engine.Connections())
 	return err
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -19,6 +18,7 @@ import (
 	"sluice/auth"
 	"sluice/hub"
 	"sluice/internal/config"
+	"sluice/internal/logs"
 	"sluice/internal/testkit"
 )
 
@@ -30,7 +30,7 @@ func startNode(t *testing.T, change func(*config.Config)) *Node {
 	cfg := config.Config{
 		Listen: []string{"127.0.0.1:0"},
 		Ops:    "127.0.0.1:0",
-		Drain:  config.Drain{Window: 100 * time.Millisecond},
+		Drain:  config.Drain{Grace: time.Millisecond, Window: 100 * time.Millisecond},
 		Auth:   auth.Config{Keys: []auth.Key{{Secret: testKey}}},
 		Hub:    hub.Config{CreateOnFirstUse: true},
 	}
@@ -40,7 +40,9 @@ func startNode(t *testing.T, change func(*config.Config)) *Node {
 	if err := config.Check(&cfg); err != nil {
 		t.Fatal(err)
 	}
-	n, err := Start(t.Context(), cfg, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	log := logs.Open(cfg.Log, t.Output())
+	t.Cleanup(log.Close)
+	n, err := Start(t.Context(), cfg, log)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,8 @@
 package node
 
 import (
+	"strconv"
+
 	"sluice/hub"
 	"sluice/internal/build"
 	"sluice/internal/metrics"
@@ -13,17 +15,43 @@ func (n *Node) observe(m *metrics.Node) {
 	m.OnScrape(func() {
 		m.Connections.Set(float64(n.engine.Connections()))
 		m.OutboundQueue.Set(float64(n.engine.QueuedBytes()))
+		m.SlowConnections.Set(float64(n.engine.SlowConnections()))
+		m.DrainRemaining.Set(float64(n.engine.Remaining()))
+		m.LogLinesDropped.Set(n.log.Dropped())
+		n.observeLoops(m)
+		m.Readiness.Clear()
+		m.Readiness.With(n.readiness()).Set(1)
 		observeHubs(m, n.hubs.Stats())
 	})
 }
+
+func (n *Node) observeLoops(m *metrics.Node) {
+	for _, l := range n.engine.Loops() {
+		index := strconv.Itoa(l.Index())
+		m.LoopConnections.With(index).Set(float64(l.Connections()))
+		m.LoopLastLag.With(index).Set(l.Lag().Seconds())
+	}
+}
+
+// readiness returns the state as the metrics name it.
+func (n *Node) readiness() string {
+	if ok, why := n.ready(); !ok {
+		return why
+	}
+	return "ready"
+}
+
+// transport is how clients are connected; there is one way today.
+const transport = "websocket"
 
 // observeHubs adds up the hubs. Of what they lost, only what no connection has
 // counted already is taken: a copy that a full queue refused is the engine's.
 func observeHubs(m *metrics.Node, hubs []hub.Stats) {
 	var sum hub.Stats
+	m.HubConnections.Clear()
 	dropped, refused := map[string]uint64{}, map[string]uint64{}
 	for _, h := range hubs {
-		sum.Sessions += h.Sessions
+		m.HubConnections.With(h.Hub, transport).Add(float64(h.Sessions))
 		sum.Groups += h.Groups
 		sum.Published += h.Published
 		sum.Delivered += h.Delivered
@@ -35,7 +63,6 @@ func observeHubs(m *metrics.Node, hubs []hub.Stats) {
 		}
 	}
 	m.Hubs.Set(float64(len(hubs)))
-	m.Sessions.Set(float64(sum.Sessions))
 	m.Groups.Set(float64(sum.Groups))
 	m.GroupPublished.Set(sum.Published)
 	m.GroupDelivered.Set(sum.Delivered)

@@ -46,7 +46,9 @@ func TestMetricsPage(t *testing.T) {
 	_, page := get(t, n, "/metrics")
 	for _, want := range []string{
 		"\nsluice_connections 1\n", "\nsluice_connections_opened_total 1\n", "\nsluice_hubs 1\n",
-		"\nsluice_sessions 1\n", "\nsluice_groups 1\n", "\nsluice_build_info{",
+		"\nsluice_hub_connections{hub=\"chat\",transport=\"websocket\"} 1\n", "\nsluice_readiness{state=\"ready\"} 1\n",
+		"\nsluice_handshake_duration_seconds_count 1\n", "\nsluice_loop_connections{loop=\"0\"} ",
+		"\nsluice_drain_remaining_connections 0\n", "\nsluice_groups 1\n", "\nsluice_build_info{",
 	} {
 		if !strings.Contains(page, want) {
 			t.Errorf("no %q", want)
