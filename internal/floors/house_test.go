@@ -4,16 +4,21 @@ package floors
 var sluice = house{
 	floors: map[string]int{
 		"sluice/auth":                  0,
+		"sluice/bench/hdr":             0,
 		"sluice/engine/wheel":          0,
 		"sluice/frame":                 0,
 		"sluice/hub/wire":              0,
 		"sluice/internal/build":        0,
+		"sluice/internal/doctor":       0,
+		"sluice/internal/logs":         0,
 		"sluice/internal/metrics":      0,
 		"sluice/internal/testkit":      0,
 		"sluice/internal/tools/gotest": 0,
 		"sluice/shard":                 0,
 
-		"sluice/bench": 1, // meets a server over its sockets only
+		"sluice/bench/gnetserver": 1,
+		"sluice/bench/swarm":      1,
+		"sluice/internal/systemd": 1,
 
 		"sluice/engine": 3,
 		"sluice/hub":    3,
@@ -21,6 +26,7 @@ var sluice = house{
 		"sluice/api":     4,
 		"sluice/gateway": 4,
 
+		"sluice/bench":           5, // meets a server over its sockets only
 		"sluice/internal/config": 5,
 		"sluice/internal/node":   6,
 		"sluice/internal/cli":    7,
@@ -38,7 +44,7 @@ var sluice = house{
 		"sluice/internal/tools/gotest",
 	},
 	homes: map[string][]string{
-		"github.com/panjf2000/gnet/v2":       {"sluice/engine"},
+		"github.com/panjf2000/gnet/v2":       {"sluice/engine", "sluice/bench/gnetserver"},
 		"github.com/gobwas/ws":               {"sluice/frame", "sluice/engine"},
 		"github.com/golang-jwt/jwt/v5":       {"sluice/auth"},
 		"github.com/VictoriaMetrics/metrics": {"sluice/internal/metrics"},
