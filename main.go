@@ -15,6 +15,12 @@ import (
 var devConfig []byte
 
 func main() {
-	env := &cli.Env{Stdout: os.Stdout, Stderr: os.Stderr, DevConfig: devConfig}
+	env := &cli.Env{
+		Stdout:    os.Stdout,
+		Stderr:    os.Stderr,
+		Environ:   os.Environ(),
+		Root:      os.DirFS("/"),
+		DevConfig: devConfig,
+	}
 	os.Exit(cli.Main(env, os.Args[1:]))
 }

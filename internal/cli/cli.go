@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 )
 
@@ -26,6 +27,10 @@ type command struct {
 // Env is what the commands need of the world.
 type Env struct {
 	Stdout, Stderr io.Writer
+	// Environ holds the environment, as NAME=value.
+	Environ []string
+	// Root is the root of the file system with /proc and /sys.
+	Root fs.FS
 	// DevConfig is the YAML of the development defaults.
 	DevConfig []byte
 }
@@ -33,10 +38,16 @@ type Env struct {
 // usageError is a mistake on the command line.
 type usageError struct{ error }
 
+func (e usageError) Unwrap() error { return e.error }
+
 func commands() []command {
 	return []command{
 		{"serve", "run a node", serve},
 		{"token", "print a client token", token},
+		{"check", "report everything that is wrong with a configuration", check},
+		{"config", "print the configuration in force and where each value comes from", printConfig},
+		{"doctor", "say what on this machine would stop that many connections", diagnose},
+		{"bench", "put a server under load and say what it cost", benchmark},
 		{"version", "print version and commit", version},
 	}
 }
