@@ -17,9 +17,10 @@ type buffers struct {
 }
 
 const (
-	// maxFreeBuffer is the largest buffer that is kept, maxFreeBytes the most
-	// memory that a loop keeps in free ones.
-	maxFreeBuffer = 64 << 10
+	// maxFreeBuffer is the largest buffer that is kept: one that holds the
+	// answers to a whole read. maxFreeBytes is the most memory that a loop keeps
+	// in free ones.
+	maxFreeBuffer = 128 << 10
 	maxFreeBytes  = 32 << 20
 )
 

@@ -170,17 +170,21 @@ func TestCloseWithinMessage(t *testing.T) {
 // TestClosedComesLater: whatever ends a connection within a call of the
 // handler, Closed is not called before that call has returned.
 func TestClosedComesLater(t *testing.T) {
-	big := make([]byte, 2*joinBytes) // written at once
+	big := make([]byte, 2*joinBytes) // a few fill a queue, which is then written
 	tests := []struct {
 		name string
 		do   func(c *Conn, gc *fakeConn)
 	}{
 		{"Close", func(c *Conn, _ *fakeConn) { c.Close(frame.CloseNormal, "") }},
-		{"Write fails", func(c *Conn, gc *fakeConn) { gc.broken = true; c.Write(frame.OpBinary, big) }},
+		{"Write fails", func(c *Conn, gc *fakeConn) {
+			gc.broken = true
+			for i := 0; i < 100 && c.Write(frame.OpBinary, big); i++ {
+			}
+		}},
 		{"Send fails", func(c *Conn, gc *fakeConn) {
 			gc.broken = true
-			c.Send(frame.Seal(frame.OpBinary, big))
-			c.Send(frame.Seal(frame.OpBinary, big))
+			for i := 0; i < 100 && c.Send(frame.Seal(frame.OpBinary, big)); i++ {
+			}
 		}},
 		{"Write to a slow consumer", func(c *Conn, gc *fakeConn) {
 			gc.room = 0

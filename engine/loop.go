@@ -134,6 +134,9 @@ func (l *Loop) start() error {
 		_, err = client.EnrollContext(theirs, bellTag{})
 	}
 	if err != nil {
+		if ours != nil {
+			_ = ours.Close()
+		}
 		_ = client.Stop()
 		return fmt.Errorf("engine: connect the bell of loop %d: %w", l.index, err)
 	}

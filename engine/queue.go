@@ -18,7 +18,8 @@ import (
 const (
 	// joinBytes is where a queue stops growing within a turn and is written at
 	// once: more would gain nothing in system calls and cost memory for every
-	// member of a large group.
+	// member of a large group. The connection whose event is being handled is
+	// spared: it is one, and flushed as soon as the event is done.
 	joinBytes = 16 << 10
 
 	// writevBytes is the size above which Writev is used: a larger Write would
@@ -75,7 +76,7 @@ func (c *Conn) sent(n int) {
 	c.countSent(1, n)
 	c.lastMessage = l.now
 	c.markDirty()
-	if c.out != nil && len(c.out.B) >= joinBytes {
+	if c.out != nil && len(c.out.B) >= joinBytes && c != l.current {
 		c.write()
 	}
 }

@@ -346,3 +346,14 @@ func TestTakeoverOutput(t *testing.T) {
 		}
 	}
 }
+
+// TestAnswersLeaveTogether: the connection whose event is being handled is
+// written once, at the end of the event, however long its answers are.
+func TestAnswersLeaveTogether(t *testing.T) {
+	r := newRig(Config{}, echo)
+	_, gc := r.open()
+	gc.receive(bytes.Repeat(testkit.MaskedFrame(0x82, make([]byte, joinBytes/4)), 16))
+	if gc.writes != 1 {
+		t.Errorf("%d writes for the answers to one read, want 1", gc.writes)
+	}
+}

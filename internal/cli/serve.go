@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"sluice/internal/build"
 	"sluice/internal/config"
@@ -39,6 +40,10 @@ func serve(env *Env, args []string) error {
 	return run(env, l.Config, s.dev, log)
 }
 
+// signalEcho is the time after the first signal in which another one is taken
+// for the same.
+const signalEcho = 100 * time.Millisecond
+
 // run serves until a signal; a second one ends the process at once.
 func run(env *Env, cfg config.Config, dev bool, log *logs.Log) error {
 	signals := make(chan os.Signal, 2)
@@ -63,6 +68,15 @@ func run(env *Env, cfg config.Config, dev bool, log *logs.Log) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go func() {
+		// A supervisor that signals its whole process group sends the first
+		// one twice.
+		select {
+		case <-time.After(signalEcho):
+		case <-ctx.Done():
+		}
+		for len(signals) > 0 {
+			<-signals
+		}
 		select {
 		case s := <-signals:
 			log.Warn("ended at once by a second signal", "signal", s.String())

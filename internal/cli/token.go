@@ -13,6 +13,7 @@ import (
 func token(env *Env, args []string) error {
 	var (
 		key, hub, user string
+		endpoint       string
 		roles, groups  list
 		ttl            time.Duration
 	)
@@ -22,6 +23,7 @@ func token(env *Env, args []string) error {
 	fs.StringVar(&user, "user", "", "the `user` id; none makes the client anonymous")
 	fs.Var(&roles, "role", "a `role`, such as sluice.sendToGroup or sluice.joinLeaveGroup.room; may be repeated")
 	fs.Var(&groups, "group", "a `group` the client is in from the start; may be repeated")
+	fs.StringVar(&endpoint, "endpoint", "", "the node's public `address`, such as https://chat.example.com, where auth.endpoints is set")
 	fs.DurationVar(&ttl, "ttl", time.Hour, "how long the token is valid")
 	if err := parseFlags(env, fs, args); err != nil {
 		return err
@@ -34,7 +36,7 @@ func token(env *Env, args []string) error {
 	case ttl <= 0:
 		return usageError{fmt.Errorf("--ttl %v is not positive", ttl)}
 	}
-	t, err := auth.Mint([]byte(key), auth.Claims{Hub: hub, User: user, Roles: roles, Groups: groups, TTL: ttl}, time.Now())
+	t, err := auth.Mint([]byte(key), auth.Claims{Hub: hub, User: user, Roles: roles, Groups: groups, TTL: ttl, Endpoint: endpoint}, time.Now())
 	if err != nil {
 		return usageError{err}
 	}

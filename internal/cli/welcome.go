@@ -22,6 +22,10 @@ func welcome(w io.Writer, cfg config.Config, addrs []net.Addr) error {
 	if addr == "" {
 		return nil // unix sockets only: nothing to paste into a browser or wscat
 	}
+	reach := "on this machine only"
+	if exposed(addrs) {
+		reach = "AND CAN BE REACHED FROM THE NETWORK"
+	}
 	url := func(user string) (string, error) {
 		token, err := auth.Mint([]byte(cfg.Auth.Keys[0].Secret), auth.Claims{
 			Hub:    devHub,
@@ -42,8 +46,8 @@ func welcome(w io.Writer, cfg config.Config, addrs []net.Addr) error {
 	}
 	name := wire.JSONv1{}.Name()
 	_, err = fmt.Fprintf(w, `
-  Sluice is running FOR DEVELOPMENT: on this machine only, any page may
-  connect, the key lives as long as this process. Do not put it on a network.
+  Sluice is running FOR DEVELOPMENT, %[5]s: any page
+  may connect and any hub is made on first use. Never run it so in production.
 
   A client address, token included (valid for a day), subprotocol %[1]s:
 
@@ -63,15 +67,29 @@ func welcome(w io.Writer, cfg config.Config, addrs []net.Addr) error {
 
   Stop with Ctrl-C.
 
-`, name, alice, bob, devGroup)
+`, name, alice, bob, devGroup, reach)
 	return err
 }
 
+// firstTCP returns an address that a client on this machine can connect to.
 func firstTCP(addrs []net.Addr) string {
 	for _, a := range addrs {
-		if a.Network() == "tcp" {
-			return a.String()
+		if tcp, ok := a.(*net.TCPAddr); ok {
+			if tcp.IP.IsUnspecified() {
+				return fmt.Sprintf("127.0.0.1:%d", tcp.Port)
+			}
+			return tcp.String()
 		}
 	}
 	return ""
+}
+
+// exposed tells whether other machines can connect.
+func exposed(addrs []net.Addr) bool {
+	for _, a := range addrs {
+		if tcp, ok := a.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+			return true
+		}
+	}
+	return false
 }

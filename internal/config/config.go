@@ -82,7 +82,10 @@ func (c *Config) Validate(report func(key, problem string)) {
 	if c.Drain.Window < 0 {
 		report("drain.window", fmt.Sprintf("%v is negative (0 means the default)", c.Drain.Window))
 	}
-	if p := c.EchoPath; p != "" && p[0] != '/' {
+	switch p := c.EchoPath; {
+	case p == "/client" || strings.HasPrefix(p, "/client/"):
+		report("echo_path", fmt.Sprintf("%q is where clients connect, with a token; choose another path", p))
+	case p != "" && p[0] != '/':
 		report("echo_path", fmt.Sprintf("%q does not begin with a slash", p))
 	}
 	for i, k := range c.Auth.Keys {

@@ -12,11 +12,15 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // maxPending is how many bytes of lines may wait for the writer; a line more is
 // dropped and counted. A line about a connection has some 300 bytes.
 const maxPending = 1 << 20
+
+// closePatience is how long Close waits for the writer.
+const closePatience = 2 * time.Second
 
 // Log is a logger that does not block. Its methods may be called from any
 // goroutine.
@@ -41,8 +45,9 @@ func Open(cfg Config, w io.Writer) *Log {
 // Dropped returns how many lines were lost because the writer was too slow.
 func (l *Log) Dropped() uint64 { return l.out.dropped.Load() }
 
-// Close writes what waits and ends the log; it waits for the writer. What is
-// logged afterwards is lost.
+// Close writes what waits and ends the log. It waits for the writer, but not
+// for one that hangs: a process must be able to end. What is logged afterwards
+// is lost.
 func (l *Log) Close() { l.out.close() }
 
 // outbox takes whole lines without blocking and writes them, joined, from one
@@ -111,5 +116,8 @@ func (o *outbox) close() {
 	o.closed = true
 	o.mu.Unlock()
 	o.ring()
-	<-o.done
+	select {
+	case <-o.done:
+	case <-time.After(closePatience):
+	}
 }
