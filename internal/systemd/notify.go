@@ -15,6 +15,10 @@ import (
 	"time"
 )
 
+// patience is how long a message waits for a manager that does not read: its
+// socket holds ten of them.
+const patience = time.Second
+
 // Ready tells that the service is up.
 func Ready() error { return notify("READY=1") }
 
@@ -74,6 +78,7 @@ func notify(state string) error {
 		return fmt.Errorf("systemd: notify %s: %w", state, err)
 	}
 	defer conn.Close()
+	_ = conn.SetWriteDeadline(time.Now().Add(patience))
 	if _, err := conn.Write([]byte(state)); err != nil {
 		return fmt.Errorf("systemd: notify %s: %w", state, err)
 	}

@@ -92,3 +92,14 @@ func TestNobodyListens(t *testing.T) {
 		t.Error("a socket that nobody has is no error")
 	}
 }
+
+// TestBusyManager: a manager that does not read does not hold the process up.
+func TestBusyManager(t *testing.T) {
+	manager(t)
+	for range 1000 {
+		if systemd.Ready() != nil {
+			return
+		}
+	}
+	t.Error("a thousand messages were taken though nobody read them")
+}
