@@ -21,6 +21,7 @@ const (
 	noHandler
 	unsupported
 	overloaded
+	malformed
 
 	refusalCount
 )
@@ -42,6 +43,9 @@ var refusals = [refusalCount]struct {
 	noHandler:     {"no_handler", wire.InternalServerError, "the hub has no handler for events", 0},
 	unsupported:   {"unsupported", wire.BadRequest, "this kind of message is not supported", 0},
 	overloaded:    {"overloaded", wire.InternalServerError, "overloaded, try again", 0},
+
+	// Not answered but closed, with the code and reason of the *wire.Error.
+	malformed: {label: "malformed"},
 }
 
 // dropReason is why a copy of a message did not reach a client.

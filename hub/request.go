@@ -90,6 +90,7 @@ func (s *Session) fail(err error) {
 	if e := (*wire.Error)(nil); errors.As(err, &e) {
 		code, reason = frame.CloseCode(e.Code), e.Reason
 	}
+	s.tally().refused[malformed].Add(1)
 	s.closing = true
 	s.reply(s.hub.node.grammars[s.grammar].AppendDisconnected(s.lane.blank(), reason, 0))
 	s.link.Close(code, reason)

@@ -161,7 +161,7 @@ func TestMalformedClosesOnlyItsLink(t *testing.T) {
 
 			a.send("g", "hello")
 			equal(t, "to a neighbour", b.link.data(t), []string{"hello"})
-			if s := w.hub.Stats(); s.Sessions != 2 || s.Groups != 1 || s.Delivered != 2 {
+			if s := w.hub.Stats(); s.Sessions != 2 || s.Groups != 1 || s.Delivered != 2 || count(t, s.Refused, "malformed") != 1 {
 				t.Errorf("stats %+v", s)
 			}
 		})

@@ -39,7 +39,7 @@ var handshakeRejections = each(
 var droppedMessages = each("loop_overloaded", "slow_consumer")
 
 // requestRefusals are why a hub turned down a request or a client.
-var requestRefusals = each("forbidden", "hub_full", "hub_groups_full", "invalid_group", "no_handler", "overloaded",
+var requestRefusals = each("forbidden", "hub_full", "hub_groups_full", "invalid_group", "malformed", "no_handler", "overloaded",
 	"too_many_groups", "unsupported")
 
 // ReadinessStates are what a node can be for new clients.
