@@ -186,7 +186,16 @@ func (l *Loop) tick() {
 	l.ring()
 }
 
-// onBell is one turn: time, tasks, output, in this order, each bounded.
+// nextTurn sees that there is a turn, for what the loop has given itself to do.
+// No bell is needed within one: it looks by itself before it ends.
+func (l *Loop) nextTurn() {
+	if !l.turning {
+		l.ring()
+	}
+}
+
+// onBell is one turn: time, tasks, input that waits, output, in this order, each
+// bounded.
 func (l *Loop) onBell() {
 	// First: what is posted from here on rings again.
 	l.rung.Store(false)

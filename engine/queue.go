@@ -287,9 +287,7 @@ func (c *Conn) markDirty() {
 	}
 	c.set(flagDirty)
 	l.dirty = append(l.dirty, c)
-	if !l.turning {
-		l.ring()
-	}
+	l.nextTurn()
 }
 
 // flushDirty flushes a bounded number of connections and tells whether there

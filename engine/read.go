@@ -7,8 +7,9 @@ import (
 )
 
 // readFrames takes what the client sent after its opening handshake, cut
-// anywhere, until the loop's work has reached limit; the rest is held. What a message makes the handler send may be written at once, and a
-// failed write closes the connection: the state is looked at after each event.
+// anywhere, until the loop's work has reached limit; the rest is held. What a
+// message makes the handler send may be written at once, and a failed write
+// closes the connection: the state is looked at after each event.
 func (c *Conn) readFrames(p []byte, limit uint64) {
 	for len(p) > 0 && (c.state == stateOpen || c.state == stateClosing) {
 		ev, n, err := c.reader.Next(c.loop.codec, p)

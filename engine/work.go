@@ -48,15 +48,15 @@ func (c *Conn) hold(p []byte) {
 		l := c.loop
 		c.set(flagHeld)
 		l.held = append(l.held, c)
-		if !l.turning {
-			l.ring()
-		}
+		l.nextTurn()
 	}
 }
 
 // resumeHeld goes on with the input that waits, connection after connection,
-// until the loop's work has reached limit, and tells whether there is more.
+// until the loop's work has reached limit, and tells whether there is more. One
+// event at least is handled, even where tasks use up every turn.
 func (l *Loop) resumeHeld(limit uint64) (more bool) {
+	limit = max(limit, l.work+1)
 	for n := len(l.held); n > 0 && l.work < limit; n-- {
 		c := l.held[0]
 		l.held = l.held[1:] // one that is held again comes last

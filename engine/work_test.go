@@ -128,3 +128,22 @@ func TestTasksShareTheTurn(t *testing.T) {
 		}
 	}
 }
+
+// TestHeldInputGoesOn: tasks that use up every turn do not keep input waiting
+// for ever.
+func TestHeldInputGoesOn(t *testing.T) {
+	h := &toilHandler{}
+	r := newRig(Config{}, h)
+	_, gc := r.open()
+	gc.receive(texts("1", "2", "3"))
+	runs := 0
+	for range 2 {
+		for range 2 {
+			r.Post(busyTask{r.Loop, &runs})
+		}
+		r.turn()
+	}
+	if !slices.Equal(h.seen, []string{"1", "2", "3"}) || runs != 2 {
+		t.Errorf("%q handled beside %d tasks, want all three beside 2", h.seen, runs)
+	}
+}
