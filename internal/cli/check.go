@@ -18,10 +18,7 @@ func check(env *Env, args []string) error {
 	if err := parseFlags(env, fs, args); err != nil {
 		return err
 	}
-	if !s.given(env) {
-		return errNoSource
-	}
-	l, err := s.load(env)
+	l, err := s.loadGiven(env)
 	if problems, ok := errors.AsType[*config.Problems](err); ok {
 		fmt.Fprintln(env.Stdout, problems)
 		return usageError{counted(len(problems.List), "problem")}

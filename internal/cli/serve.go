@@ -23,10 +23,7 @@ func serve(env *Env, args []string) error {
 	if err := parseFlags(env, fs, args); err != nil {
 		return err
 	}
-	if !s.given(env) {
-		return errNoSource
-	}
-	l, err := s.load(env)
+	l, err := s.loadGiven(env)
 	if err != nil {
 		return err
 	}

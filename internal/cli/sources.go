@@ -43,6 +43,14 @@ func (s *sources) given(env *Env) bool {
 		len(s.listen)+len(s.ops)+len(s.key)+len(s.echo)+len(s.set) > 0
 }
 
+// loadGiven is load for commands that make no sense of the defaults alone.
+func (s *sources) loadGiven(env *Env) (*config.Loaded, error) {
+	if !s.given(env) {
+		return nil, errNoSource
+	}
+	return s.load(env)
+}
+
 // load reads all sources. The error of a configuration that cannot be used is a
 // usageError around a *config.Problems.
 func (s *sources) load(env *Env) (*config.Loaded, error) {

@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// slowClients is what a node adds to the drain for clients that do not
+	// SlowClients is what a node adds to the drain for clients that do not
 	// answer their close at once.
-	slowClients = 10 * time.Second
+	SlowClients = 10 * time.Second
 
 	// longestStop is what systemd waits before it kills a service that does not
 	// say otherwise.
@@ -35,7 +35,7 @@ func (c *Config) warn(report func(key, text string)) {
 	if d.EchoPath != "" {
 		report("echo_path", fmt.Sprintf("anybody can connect to %s, without a token", d.EchoPath))
 	}
-	if stop := d.Drain.Grace + d.Drain.Window + slowClients; stop > longestStop {
+	if stop := d.Drain.Grace + d.Drain.Window + SlowClients; stop > longestStop {
 		report("drain.window", fmt.Sprintf("to stop takes up to %v with drain.grace and 10s for slow clients, longer than systemd (90s) and Kubernetes (30s) wait before they kill; raise TimeoutStopSec or terminationGracePeriodSeconds", durationText(stop)))
 	}
 	if slices.Contains(d.Auth.Origins, "*") && d.Auth.Cookie != auth.NoCookie {

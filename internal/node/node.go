@@ -21,10 +21,6 @@ import (
 	"sluice/internal/metrics"
 )
 
-// closeGrace is what Stop adds to the drain window for clients that are slow to
-// answer the close.
-const closeGrace = 10 * time.Second
-
 // Node is one running process: listeners, event loops, hubs, operations.
 type Node struct {
 	cfg    config.Config
@@ -183,7 +179,7 @@ func (n *Node) Stop(ctx context.Context) error {
 	case <-ctx.Done():
 	case <-time.After(grace):
 	}
-	drain, cancel := context.WithTimeout(ctx, window+closeGrace)
+	drain, cancel := context.WithTimeout(ctx, window+config.SlowClients)
 	defer cancel()
 	err := n.engine.Shutdown(drain, window)
 	if serr := n.ops.Shutdown(drain); serr != nil {
