@@ -3,7 +3,7 @@
 # it is not.
 
 .DEFAULT_GOAL := help
-.PHONY: run test lint race fuzz bench docs help npm
+.PHONY: run test lint race fuzz bench figures docs help npm
 
 ARGS      ?=
 FUZZTIME  ?= 30s
@@ -54,12 +54,16 @@ fuzz: ## run every fuzz target for FUZZTIME (30s), one after the other, to the f
 bench: ## run the benchmarks that match BENCH (.) for BENCHTIME (1s) each
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) ./...
 
+figures: ## take the figures of docs/benchmarks.md (10 min, on a quiet machine); ARGS="--rounds 1 --only echo"
+	@go build -ldflags "$(LDFLAGS)" -o bin/sluice .
+	@go run ./bench/figures $(ARGS)
+
 docs: ## renew what is generated in docs/ and check the links between the pages
 	go test -count=1 -run '^TestReference$$' ./internal/config -update
 	go test -count=1 -run '^TestLinks$$' ./internal/floors
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # The packages that the end-to-end tests run as clients. npm ci writes the file
 # below node_modules last.
