@@ -3,12 +3,13 @@
 # it is not.
 
 .DEFAULT_GOAL := help
-.PHONY: run test lint race fuzz bench figures docs help npm
+.PHONY: run test lint race fuzz bench figures capacity docs help npm
 
 ARGS      ?=
 FUZZTIME  ?= 30s
 BENCH     ?= .
 BENCHTIME ?= 1s
+CONNECTIONS ?= 100000
 
 VERSION := $(shell git describe --tags --dirty 2>/dev/null)
 COMMIT  := $(shell git describe --always --exclude '*' --abbrev=12 --dirty 2>/dev/null)
@@ -57,6 +58,11 @@ bench: ## run the benchmarks that match BENCH (.) for BENCHTIME (1s) each
 figures: ## take the figures of docs/benchmarks.md (10 min, on a quiet machine); ARGS="--rounds 1 --only echo"
 	@go build -ldflags "$(LDFLAGS)" -o bin/sluice .
 	@go run ./bench/figures $(ARGS)
+
+# Natively where the limit on open files allows, else in a guest kernel.
+capacity: ## hold CONNECTIONS (100000) clients in one process, and compare with configs/targets/capacity.yaml
+	@CGO_ENABLED=0 go build -ldflags "$(LDFLAGS)" -o bin/sluice .
+	@CONNECTIONS=$(CONNECTIONS) bench/capacity/run.sh bin/sluice
 
 docs: ## renew what is generated in docs/ and check the links between the pages
 	go test -count=1 -run '^TestReference$$' ./internal/config -update

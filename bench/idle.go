@@ -65,6 +65,10 @@ func (s *Idle) Run(ctx context.Context, r *Rig) error {
 		return err
 	}
 	r.swarm.Each(func(l *swarm.Loop) { l.Data = &idleLoop{clients: map[*swarm.Conn]bool{}} })
+	empty, err := r.look(ctx)
+	if err != nil {
+		return err
+	}
 	before, err := s.open(ctx, r, 0, s.First)
 	if err != nil {
 		return err
@@ -74,6 +78,10 @@ func (s *Idle) Run(ctx context.Context, r *Rig) error {
 		return err
 	}
 	rounds, err := s.hold(ctx, r)
+	if err != nil {
+		return err
+	}
+	full, err := r.look(ctx)
 	if err != nil {
 		return err
 	}
@@ -91,7 +99,10 @@ func (s *Idle) Run(ctx context.Context, r *Rig) error {
 			return err
 		}
 	}
-	return s.close(ctx, r)
+	if r.Ops != "" {
+		r.Report.add("goroutines_growth", float64(full.goroutines-empty.goroutines), "goroutines more with all connections than with none")
+	}
+	return s.close(ctx, r, empty, full)
 }
 
 func (s *Idle) open(ctx context.Context, r *Rig, from, to int) (Usage, error) {
@@ -151,7 +162,7 @@ func (s *Idle) broadcast(ctx context.Context, r *Rig, copies int) error {
 		return err
 	}
 	delivered := 0
-	for end := time.Now().Add(drain); ; {
+	for end := time.Now().Add(max(drain, r.Patience)); ; {
 		if delivered = s.delivered(r); delivered >= copies || time.Now().After(end) {
 			break
 		}
@@ -164,7 +175,8 @@ func (s *Idle) broadcast(ctx context.Context, r *Rig, copies int) error {
 	return nil
 }
 
-// drain is how long copies may be late before they count as lost.
+// drain is how long copies may be late before they count as lost, or --patience
+// where that is more.
 const drain = 15 * time.Second
 
 func (s *Idle) delivered(r *Rig) (n int) {
@@ -177,15 +189,27 @@ func (s *Idle) delivered(r *Rig) (n int) {
 	return n
 }
 
-func (s *Idle) close(ctx context.Context, r *Rig) error {
+// close closes every connection and reports what the server keeps of them.
+func (s *Idle) close(ctx context.Context, r *Rig, empty, full remains) error {
 	r.phase("closing")
 	r.swarm.CloseAll()
 	if !r.hasServer() {
 		return nil
 	}
-	u, err := r.settle(ctx, s.Settle)
-	r.Report.add("rss_after_mib", float64(u.RSS)/(1<<20), "when all connections are closed")
-	return err
+	// The last tenth may stay: a server keeps some buffers for the next client.
+	goal := empty
+	goal.rss += (full.rss - empty.rss) / 10
+	left, err := r.back(ctx, goal, s.Settle)
+	if err != nil {
+		return err
+	}
+	r.Report.add("rss_after_mib", float64(left.rss)/(1<<20), "when all connections are closed")
+	r.Report.add("rss_left_bytes_per_connection", float64(left.rss-empty.rss)/float64(s.Connections), "of that more than before the first, for each that there was")
+	r.Report.add("fds_left", float64(left.fds-empty.fds), "descriptors more than before the first connection")
+	if r.Ops != "" {
+		r.Report.add("goroutines_left", float64(left.goroutines-empty.goroutines), "goroutines more than before the first connection")
+	}
+	return nil
 }
 
 // idleClient says nothing.
