@@ -125,8 +125,8 @@ func (e *Engine) enrol(nc net.Conn) error {
 		}
 		return nc.Close()
 	}
-	dropZone(nc.LocalAddr())
-	dropZone(nc.RemoteAddr())
+	trim(nc.LocalAddr())
+	trim(nc.RemoteAddr())
 	l := e.leastLoaded()
 	l.placed.Add(1)
 	c := &Conn{loop: l}
@@ -145,14 +145,27 @@ func (e *Engine) enrol(nc net.Conn) error {
 	return fmt.Errorf("enrol: %w", err)
 }
 
-// dropZone takes the interface name off the address of a link-local client.
-// gnet takes it for a buffer of its own and gives it to its pool when the
-// connection ends, for anyone to write to; it belongs to package net, which
-// hands the same string to everybody.
-func dropZone(a net.Addr) {
-	if tcp, ok := a.(*net.TCPAddr); ok {
-		tcp.Zone = ""
+// trim makes an address fit to be kept for the life of a connection, as gnet
+// keeps both.
+//
+// Its IP is part of the address as the kernel gave it, 32 bytes, and 64 on a
+// listener for both families: the 4 or 16 of the IP are copied out of it. The
+// name of a link-local client's interface is dropped, because gnet takes it for
+// a buffer of its own and gives it to its pool when the connection ends, for
+// anyone to write to; it belongs to package net, which hands the same string to
+// everybody.
+func trim(a net.Addr) {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return
 	}
+	ip := tcp.IP
+	if v4 := ip.To4(); v4 != nil {
+		ip = v4
+	}
+	tcp.IP = make(net.IP, len(ip))
+	copy(tcp.IP, ip)
+	tcp.Zone = ""
 }
 
 func (e *Engine) leastLoaded() *Loop {
