@@ -112,15 +112,24 @@ func (v *Verifier) open(token string) (*payload, *Refusal) {
 
 // check judges the claims of a token that is known to be genuine.
 func (v *Verifier) check(p *payload, hub string, now time.Time) *Refusal {
+	if refusal := p.checkTimes(now, v.leeway); refusal != nil {
+		return refusal
+	}
+	if !v.audience.admits(p.Audience, hub) {
+		return Refuse(TokenAudience, "the token's claim aud is not the address of this hub: {endpoint}"+hubPath+"{hub}")
+	}
+	return nil
+}
+
+// checkTimes judges from when to when the token is valid.
+func (p *payload) checkTimes(now time.Time, leeway time.Duration) *Refusal {
 	switch {
 	case p.Expires.IsZero():
 		return Refuse(TokenMalformed, "the token has no claim exp")
-	case !now.Before(p.Expires.Add(v.leeway)):
+	case !now.Before(p.Expires.Add(leeway)):
 		return Refuse(TokenExpired, "the token expired at "+p.Expires.UTC().Format(time.RFC3339))
-	case now.Before(p.NotBefore.Add(-v.leeway)):
+	case now.Before(p.NotBefore.Add(-leeway)):
 		return Refuse(TokenNotYetValid, "the token is not valid before "+p.NotBefore.UTC().Format(time.RFC3339))
-	case !v.audience.admits(p.Audience, hub):
-		return Refuse(TokenAudience, "the token's claim aud is not the address of this hub: {endpoint}"+hubPath+"{hub}")
 	}
 	return nil
 }
