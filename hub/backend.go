@@ -62,4 +62,6 @@ var (
 	ErrTooManyRules  = errors.New("the connection has as many permissions of its own as allowed")
 	ErrOverloaded    = errors.New("overloaded: not all event loops have taken it; try again")
 	ErrRateLimited   = errors.New("the hub is over its rate of messages; try again later")
+
+	ErrMessageTooLarge = errors.New("the message is larger than the hub allows")
 )
