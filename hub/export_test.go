@@ -8,12 +8,13 @@ import (
 )
 
 const (
-	SessionSize    = unsafe.Sizeof(Session{})
-	MembershipSize = unsafe.Sizeof(membership{})
-	MemberSize     = unsafe.Sizeof(member{})
-	RosterSize     = unsafe.Sizeof(roster{})
-	GroupSize      = unsafe.Sizeof(group{})
-	DeliverySize   = unsafe.Sizeof(delivery{})
+	SessionSize     = unsafe.Sizeof(Session{})
+	MembershipSize  = unsafe.Sizeof(membership{})
+	MemberSize      = unsafe.Sizeof(member{})
+	RosterSize      = unsafe.Sizeof(roster{})
+	GroupSize       = unsafe.Sizeof(group{})
+	DeliverySize    = unsafe.Sizeof(delivery{})
+	PublicationSize = unsafe.Sizeof(publication{})
 )
 
 // Speak teaches the node one more grammar; before the first session only.
@@ -66,7 +67,7 @@ func (g *group) check(name string) error {
 			}
 		}
 	}
-	if refs != g.refs || refs == 0 {
+	if int32(refs) != g.refs || refs == 0 {
 		return fmt.Errorf("group %s: %d references, %d members", name, g.refs, refs)
 	}
 	for i := range speakers {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"sluice/auth"
 	"sluice/frame"
@@ -44,6 +45,9 @@ type citizen struct {
 func (c *citizen) Close(code frame.CloseCode, reason string) {
 	c.t.Errorf("%s was closed: %d %s", c.name, code, reason)
 }
+
+func (c *citizen) Write(frame.Opcode, []byte) bool { return true }
+func (c *citizen) Expire(time.Time)                {}
 
 func (c *citizen) Send(m *frame.Message) bool {
 	_, data, ok := strings.Cut(string(m.Payload()), `"data":"`)
@@ -153,7 +157,7 @@ func (d *district) newCitizen() *citizen {
 }
 
 func TestOrder(t *testing.T) {
-	node := hub.New(hub.Config{Hubs: map[string]hub.Limits{"chat": {}}}, orderLoops)
+	node := hub.New(hub.Config{Hubs: map[string]hub.Tenant{"chat": {}}}, orderLoops)
 	h, _ := node.Hub("chat")
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)

@@ -33,6 +33,9 @@ type Node struct {
 	ops       *http.Server
 	opsDone   chan error
 
+	stopClock chan struct{}
+	clockDone chan struct{} // closed when the hubs' clock has stopped
+
 	state atomic.Int32 // readiness; see ready
 }
 
@@ -47,24 +50,23 @@ const (
 // after Stop.
 func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error) {
 	cfg = cfg.WithDefaults()
-	n := &Node{cfg: cfg, log: log, opsDone: make(chan error, 1)}
+	n := &Node{
+		cfg: cfg, log: log, opsDone: make(chan error, 1),
+		stopClock: make(chan struct{}), clockDone: make(chan struct{}),
+	}
 	m := metrics.New()
 
-	verifier, err := auth.NewVerifier(cfg.Auth)
+	tenants, err := auth.NewTenants(cfg.Auth, tenants(cfg.Hub))
 	if err != nil {
 		return nil, fmt.Errorf("auth: %w", err)
-	}
-	origins, err := auth.ParseOrigins(cfg.Auth.Origins)
-	if err != nil {
-		return nil, fmt.Errorf("auth.origins: %w", err)
 	}
 	n.engine = engine.New(cfg.Engine, m, log.Logger)
 	n.hubs = hub.New(cfg.Hub, len(n.engine.Loops()))
 	n.hubs.Measure(m.FanOut)
+	n.hubs.Verify(func(name string) hub.Verifier { return tenants.Verifier(name) })
 	gate := gateway.New(gateway.Options{
 		Hubs:     n.hubs,
-		Verifier: verifier,
-		Origins:  origins,
+		Tenants:  tenants,
 		Cookie:   cfg.Auth.Cookie,
 		Compat:   !cfg.DisableCompat,
 		EchoPath: cfg.EchoPath,
@@ -82,8 +84,33 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 	for _, ln := range n.listeners {
 		n.engine.Accept(ln)
 	}
+	go n.tickHubs()
 	n.state.Store(serving)
 	return n, nil
+}
+
+// tickHubs is the clock of the hubs' deadlines.
+func (n *Node) tickHubs() {
+	defer close(n.clockDone)
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-n.stopClock:
+			return
+		case <-t.C:
+			n.hubs.Tick()
+		}
+	}
+}
+
+// tenants returns what the declared hubs have of their own for those who come in.
+func tenants(cfg hub.Config) map[string]auth.Tenant {
+	own := make(map[string]auth.Tenant, len(cfg.Hubs))
+	for name, t := range cfg.Hubs {
+		own[name] = auth.Tenant{Keys: t.Keys, Origins: t.Origins}
+	}
+	return own
 }
 
 // listen opens every listener, or none: an operator who mistyped one address
@@ -182,6 +209,8 @@ func (n *Node) Stop(ctx context.Context) error {
 	drain, cancel := context.WithTimeout(ctx, window+config.SlowClients)
 	defer cancel()
 	err := n.engine.Shutdown(drain, window)
+	close(n.stopClock)
+	<-n.clockDone
 	if serr := n.ops.Shutdown(drain); serr != nil {
 		err = errors.Join(err, n.ops.Close())
 	}
