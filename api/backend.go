@@ -52,8 +52,8 @@ type Data struct {
 	// *auth.Refusal.
 	Authorize func(r *http.Request, hub string) error
 
-	// Mint makes a token for a client of a hub.
-	Mint func(hub string, c auth.Claims) (string, error)
+	// Mint makes a token for a client.
+	Mint func(c auth.Claims) (string, error)
 
 	// MaxBody bounds the body of a request, in bytes.
 	MaxBody int64

@@ -245,7 +245,7 @@ func generateToken(w http.ResponseWriter, c *call) *problem {
 		return p
 	}
 	q := c.URL.Query()
-	token, err := c.data.Mint(c.name, auth.Claims{
+	token, err := c.data.Mint(auth.Claims{
 		Hub:    c.name,
 		User:   q.Get("userId"),
 		Roles:  q["role"],

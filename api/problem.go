@@ -67,6 +67,8 @@ func problemOf(err error) *problem {
 		return badRequest("group", err.Error())
 	case errors.Is(err, hub.ErrTooManyGroups), errors.Is(err, hub.ErrGroupsFull), errors.Is(err, hub.ErrTooManyRules):
 		return &problem{status: http.StatusConflict, Code: codeConflict, Message: err.Error()}
+	case errors.Is(err, hub.ErrMessageTooLarge):
+		return &problem{status: http.StatusRequestEntityTooLarge, Code: codeTooLarge, Target: "body", Message: err.Error()}
 	case errors.Is(err, hub.ErrRateLimited):
 		return later(http.StatusTooManyRequests, codeTooMany, err.Error())
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"sluice/api"
 	"sluice/auth"
 	"sluice/engine"
 	"sluice/hub"
@@ -57,6 +58,10 @@ type Config struct {
 
 	// Hub declares the hubs (tenants) and their limits.
 	Hub hub.Config `yaml:"hub"`
+
+	// API turns the data plane, with which back ends send messages and manage
+	// connections.
+	API api.Config `yaml:"api"`
 
 	// Engine turns the event loops: limits, timeouts, compression.
 	Engine engine.Config `yaml:"engine"`
@@ -116,6 +121,7 @@ func (c Config) WithDefaults() Config {
 	c.Memory = c.Memory.withDefaults()
 	c.Auth = c.Auth.WithDefaults()
 	c.Hub = c.Hub.WithDefaults()
+	c.API = c.API.WithDefaults()
 	c.Engine = c.Engine.WithDefaults()
 	return c
 }

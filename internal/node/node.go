@@ -74,7 +74,7 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 	})
 	n.observe(m)
 
-	if err := n.listen(ctx, m); err != nil {
+	if err := n.listen(ctx, m, n.dataPlane(tenants)); err != nil {
 		return nil, err
 	}
 	if err := n.engine.Start(gate); err != nil {
@@ -113,9 +113,25 @@ func tenants(cfg hub.Config) map[string]auth.Tenant {
 	return own
 }
 
+// dataPlane returns the HTTP API for back ends, nil when it is switched off.
+func (n *Node) dataPlane(tenants *auth.Tenants) http.Handler {
+	if n.cfg.API.Disable {
+		return nil
+	}
+	return api.NewData(api.Data{
+		Hub: func(name string) (api.Backend, bool) {
+			h, ok := n.hubs.Hub(name)
+			return h, ok
+		},
+		Authorize: func(r *http.Request, hub string) error { return tenants.Verifier(hub).VerifyCall(r, time.Now()) },
+		Mint:      func(c auth.Claims) (string, error) { return tenants.Mint(c, time.Now()) },
+		MaxBody:   int64(n.cfg.API.MaxBody),
+	})
+}
+
 // listen opens every listener, or none: an operator who mistyped one address
 // does not get half a node.
-func (n *Node) listen(ctx context.Context, m *metrics.Node) error {
+func (n *Node) listen(ctx context.Context, m *metrics.Node, data http.Handler) error {
 	ops, err := net.Listen("tcp", n.cfg.Ops)
 	if err != nil {
 		return fmt.Errorf("operations: listen on %s: %w", n.cfg.Ops, err)
@@ -135,6 +151,7 @@ func (n *Node) listen(ctx context.Context, m *metrics.Node) error {
 		Ready:        n.ready,
 		WriteMetrics: m.WritePrometheus,
 		Pprof:        n.cfg.OpsPprof,
+		Data:         data,
 	}))
 	go func() { n.opsDone <- n.ops.Serve(ops) }()
 	return nil
