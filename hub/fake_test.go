@@ -172,16 +172,22 @@ func (l *fakeLink) data(t *testing.T) []string {
 	return data
 }
 
-// world is a node with stepped loops and, if not asked otherwise, one hub.
+// world is a node with stepped loops, a clock that stands still and one hub.
 type world struct {
 	t     *testing.T
 	node  *hub.Node
 	hub   *hub.Hub
 	loops []*stepLoop
+	now   time.Time
 }
 
-func newWorld(t *testing.T, loops int, limits hub.Tenant) *world {
-	w := &world{t: t, node: hub.New(hub.Config{Hubs: map[string]hub.Tenant{"chat": limits}}, loops)}
+func newWorld(t *testing.T, loops int, tenant hub.Tenant) *world {
+	w := &world{
+		t:    t,
+		node: hub.New(hub.Config{Hubs: map[string]hub.Tenant{"chat": tenant}}, loops),
+		now:  time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC),
+	}
+	w.node.SetClock(func() time.Time { return w.now })
 	w.hub, _ = w.node.Hub("chat")
 	for i := range loops {
 		w.loops = append(w.loops, &stepLoop{index: i})
@@ -199,6 +205,13 @@ func (w *world) drain() {
 	for _, l := range w.loops {
 		l.drain()
 	}
+}
+
+// wait lets time pass and the deadlines of that time come.
+func (w *world) wait(d time.Duration) {
+	w.now = w.now.Add(d)
+	w.node.Tick()
+	w.drain()
 }
 
 // eagerly calls f, which may wait for loops, and returns its error. The loops are

@@ -15,14 +15,16 @@ import (
 )
 
 // The promise of DESIGN.md under load: loops with their own goroutines, sessions
-// that publish, join, leave and die at random, no link that refuses. Each session
-// checks what it gets: from every sender the numbers go up one by one from its
-// join to its leave, and never come again after a new join.
+// that publish, join, leave and die at random, back ends that publish meanwhile, no
+// link that refuses. Each session checks what it gets: from every sender the
+// numbers go up one by one from its join to its leave, and never come again after a
+// new join.
 
 const (
 	orderLoops    = 3
 	orderSessions = 6 // on each loop
 	orderTurns    = 1500
+	orderBackEnds = 2
 )
 
 var orderGroups = [...]string{"g", "h"}
@@ -103,6 +105,18 @@ func (c *citizen) toggle(g int) {
 			delete(c.current, s)
 		}
 	}
+}
+
+// backEnd publishes from a goroutine of its own.
+type backEnd struct {
+	hub  *hub.Hub
+	name string
+	sent [len(orderGroups)]int
+}
+
+func (b *backEnd) publish(g int) {
+	b.sent[g]++
+	b.hub.SendToGroup(orderGroups[g], text(fmt.Sprintf("%s %s %d ", orderGroups[g], b.name, b.sent[g])), hub.Selection{})
 }
 
 // district is a loop with its citizens and its source of chance. As a task it is
@@ -190,8 +204,21 @@ func TestOrder(t *testing.T) {
 		d.done = busy.Done
 		d.loop.Post(d)
 	}
+	backEnds := make([]*backEnd, orderBackEnds)
+	for i := range backEnds {
+		b := &backEnd{hub: h, name: fmt.Sprintf("back-end-%d", i)}
+		backEnds[i] = b
+		busy.Go(func() {
+			for n := range orderTurns {
+				b.publish(n % len(orderGroups))
+			}
+		})
+	}
 	busy.Wait()
 	everywhere(func(*district) {}) // what is on its way arrives
+	for _, b := range backEnds {
+		b.publish(0)
+	}
 	everywhere(func(d *district) {
 		for _, c := range d.all {
 			c.publish(0)
@@ -204,7 +231,7 @@ func TestOrder(t *testing.T) {
 	for _, d := range districts {
 		for _, c := range d.all {
 			if c.member[0] {
-				c.checkLastWords(districts)
+				c.checkLastWords(districts, backEnds)
 			}
 		}
 	}
@@ -218,12 +245,18 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-func (c *citizen) checkLastWords(districts []*district) {
+func (c *citizen) checkLastWords(districts []*district, backEnds []*backEnd) {
+	check := func(sender string, sent int) {
+		if got := c.current[stream{orderGroups[0], sender}]; got != sent {
+			c.t.Errorf("%s got %s's messages up to %d of %d", c.name, sender, got, sent)
+		}
+	}
 	for _, d := range districts {
 		for _, sender := range d.all {
-			if got := c.current[stream{orderGroups[0], sender.name}]; got != sender.sent[0] {
-				c.t.Errorf("%s got %s's messages up to %d of %d", c.name, sender.name, got, sender.sent[0])
-			}
+			check(sender.name, sender.sent[0])
 		}
+	}
+	for _, b := range backEnds {
+		check(b.name, b.sent[0])
 	}
 }

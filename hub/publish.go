@@ -23,7 +23,10 @@ type translations [maxGrammars]*frame.Message
 
 // make fills in m in each of the grammars.
 func (t *translations) make(e *encoder, n *Node, spoken grammarSet, m *wire.Message) {
-	spoken.each(func(i int) { t[i] = e.message(n.grammars[i], m) })
+	for ; spoken != 0; spoken = spoken.rest() {
+		i := spoken.first()
+		t[i] = e.message(n.grammars[i], m)
+	}
 }
 
 // publish gives m to every member of the group but except: at once to those on
@@ -82,21 +85,26 @@ func (p *publication) post(home int, stamp int64, by *tally) (members uint64, r 
 // deliver sends the publication to the members on the lane's loop, where it runs.
 func (p *publication) deliver(l *lane) {
 	var sent, refused uint64
+	direct := ^l.node.sequenced // the grammars whose members need a Send and no more
+	if p.only != nil {
+		direct = 0
+	}
 	members := p.group.rosters[l.index].members
-	sequenced := l.node.sequenced
 	for i := range members {
 		m := &members[i]
-		if p.number <= m.since || m.session == p.except || p.only != nil && !p.only.takes(m.session) {
+		if p.number <= m.since || m.session == p.except {
 			continue
 		}
 		message, ok := p.messages[m.grammar], false
 		switch {
 		case message == nil: // the grammar has no such message
 			continue
-		case sequenced.has(m.grammar):
-			ok = m.session.deliver(message)
-		default:
+		case direct.has(m.grammar):
 			ok = m.link.Send(message)
+		case p.only.takes(m.session):
+			ok = m.session.take(message)
+		default:
+			continue
 		}
 		if ok {
 			sent++

@@ -17,12 +17,9 @@ type grammarSet uint32
 
 func (s grammarSet) has(grammar uint8) bool { return s>>grammar&1 != 0 }
 
-// each calls f for every grammar of the set.
-func (s grammarSet) each(f func(grammar int)) {
-	for ; s != 0; s &= s - 1 {
-		f(bits.TrailingZeros32(uint32(s)))
-	}
-}
+// first returns one grammar of a set that is not empty, and rest the others.
+func (s grammarSet) first() int       { return bits.TrailingZeros32(uint32(s)) }
+func (s grammarSet) rest() grammarSet { return s & (s - 1) }
 
 // tongues counts the speakers of each grammar among the members of a group, so
 // that a publication is encoded only in what somebody there understands.
