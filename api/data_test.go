@@ -93,6 +93,9 @@ func (f *fakeHub) UserConnections(user string) []hub.ConnectionInfo {
 	return []hub.ConnectionInfo{{ID: "c1", User: "alice"}, {ID: "c2", User: "alice"}}
 }
 func (f *fakeHub) GroupConnections(_ context.Context, group, after string, limit int) ([]hub.ConnectionInfo, string, error) {
+	if after == "strange" {
+		return nil, "", hub.ErrNoConnection
+	}
 	err := f.note("list %q after %q, %d", group, after, limit)
 	var all []hub.ConnectionInfo
 	for i := range 5 {
@@ -375,7 +378,7 @@ func TestLists(t *testing.T) {
 	if body := w.Body.String(); body != `{"value":[]}` {
 		t.Errorf("got %s", body)
 	}
-	for _, query := range []string{"maxpagesize=0", "maxpagesize=201", "maxpagesize=x", "top=-1"} {
+	for _, query := range []string{"maxpagesize=0", "maxpagesize=201", "maxpagesize=x", "top=-1", "continuationToken=strange"} {
 		if w := ask(h, "GET", "/api/hubs/chat/groups/g/connections?"+query, "", ""); w.Code != 400 {
 			t.Errorf("%s: status %d", query, w.Code)
 		}

@@ -119,6 +119,9 @@ func groupConnections(w http.ResponseWriter, c *call) *problem {
 		size = min(size, top)
 	}
 	all, next, err := c.hub.GroupConnections(c.Context(), c.PathValue("group"), c.param("continuationToken"), size)
+	if errors.Is(err, hub.ErrNoConnection) {
+		return badRequest("continuationToken", "is not one that a list has returned")
+	}
 	if err != nil {
 		return problemOf(err)
 	}
