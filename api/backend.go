@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"sluice/auth"
 	"sluice/hub"
@@ -54,6 +55,10 @@ type Data struct {
 
 	// Mint makes a token for a client.
 	Mint func(c auth.Claims) (string, error)
+
+	// Observe is told of every call that names an operation: which of
+	// Operations, the status of the answer, how long it took. Nil for nobody.
+	Observe func(operation string, status int, took time.Duration)
 
 	// MaxBody bounds the body of a request, in bytes.
 	MaxBody int64

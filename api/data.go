@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"sluice/auth"
 )
@@ -28,8 +29,8 @@ type operation func(w http.ResponseWriter, c *call) *problem
 // operations.
 func NewData(d Data) http.Handler {
 	mux := http.NewServeMux()
-	for route, op := range operations {
-		mux.Handle(route, d.serve(op))
+	for _, o := range operations {
+		mux.Handle(o.route, d.serve(o.name, o.do))
 	}
 	mux.HandleFunc("HEAD /api/health", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
@@ -38,49 +39,79 @@ func NewData(d Data) http.Handler {
 	return mux
 }
 
-// operations are all of them by method and path.
-var operations = map[string]operation{
-	"POST /api/hubs/{hub}/:generateToken":                              generateToken,
-	"POST /api/hubs/{hub}/:send":                                       sendToAll,
-	"POST /api/hubs/{hub}/users/{user}/:send":                          sendToUser,
-	"POST /api/hubs/{hub}/groups/{group}/:send":                        sendToGroup,
-	"POST /api/hubs/{hub}/connections/{id}/:send":                      sendToConnection,
-	"POST /api/hubs/{hub}/:closeConnections":                           closeAll,
-	"POST /api/hubs/{hub}/users/{user}/:closeConnections":              closeUser,
-	"POST /api/hubs/{hub}/groups/{group}/:closeConnections":            closeGroup,
-	"DELETE /api/hubs/{hub}/connections/{id}":                          closeConnection,
-	"HEAD /api/hubs/{hub}/connections/{id}":                            hasConnection,
-	"HEAD /api/hubs/{hub}/users/{user}":                                hasUser,
-	"HEAD /api/hubs/{hub}/groups/{group}":                              hasGroup,
-	"GET /api/hubs/{hub}/users/{user}/connections":                     userConnections,
-	"GET /api/hubs/{hub}/groups/{group}/connections":                   groupConnections,
-	"PUT /api/hubs/{hub}/groups/{group}/connections/{id}":              addConnection,
-	"DELETE /api/hubs/{hub}/groups/{group}/connections/{id}":           removeConnection,
-	"DELETE /api/hubs/{hub}/connections/{id}/groups":                   removeConnectionFromAll,
-	"PUT /api/hubs/{hub}/users/{user}/groups/{group}":                  addUser,
-	"DELETE /api/hubs/{hub}/users/{user}/groups/{group}":               removeUser,
-	"DELETE /api/hubs/{hub}/users/{user}/groups":                       removeUserFromAll,
-	"POST /api/hubs/{hub}/:addToGroups":                                addToGroups,
-	"POST /api/hubs/{hub}/:removeFromGroups":                           removeFromGroups,
-	"PUT /api/hubs/{hub}/permissions/{permission}/connections/{id}":    grant,
-	"DELETE /api/hubs/{hub}/permissions/{permission}/connections/{id}": revoke,
-	"HEAD /api/hubs/{hub}/permissions/{permission}/connections/{id}":   allowed,
+// operations are all of them.
+var operations = []struct {
+	name  string // in metrics
+	route string
+	do    operation
+}{
+	{"generate_token", "POST /api/hubs/{hub}/:generateToken", generateToken},
+	{"send_to_all", "POST /api/hubs/{hub}/:send", sendToAll},
+	{"send_to_user", "POST /api/hubs/{hub}/users/{user}/:send", sendToUser},
+	{"send_to_group", "POST /api/hubs/{hub}/groups/{group}/:send", sendToGroup},
+	{"send_to_connection", "POST /api/hubs/{hub}/connections/{id}/:send", sendToConnection},
+	{"close_all", "POST /api/hubs/{hub}/:closeConnections", closeAll},
+	{"close_user", "POST /api/hubs/{hub}/users/{user}/:closeConnections", closeUser},
+	{"close_group", "POST /api/hubs/{hub}/groups/{group}/:closeConnections", closeGroup},
+	{"close_connection", "DELETE /api/hubs/{hub}/connections/{id}", closeConnection},
+	{"has_connection", "HEAD /api/hubs/{hub}/connections/{id}", hasConnection},
+	{"has_user", "HEAD /api/hubs/{hub}/users/{user}", hasUser},
+	{"has_group", "HEAD /api/hubs/{hub}/groups/{group}", hasGroup},
+	{"list_user", "GET /api/hubs/{hub}/users/{user}/connections", userConnections},
+	{"list_group", "GET /api/hubs/{hub}/groups/{group}/connections", groupConnections},
+	{"add_connection", "PUT /api/hubs/{hub}/groups/{group}/connections/{id}", addConnection},
+	{"remove_connection", "DELETE /api/hubs/{hub}/groups/{group}/connections/{id}", removeConnection},
+	{"remove_connection_from_all", "DELETE /api/hubs/{hub}/connections/{id}/groups", removeConnectionFromAll},
+	{"add_user", "PUT /api/hubs/{hub}/users/{user}/groups/{group}", addUser},
+	{"remove_user", "DELETE /api/hubs/{hub}/users/{user}/groups/{group}", removeUser},
+	{"remove_user_from_all", "DELETE /api/hubs/{hub}/users/{user}/groups", removeUserFromAll},
+	{"add_to_groups", "POST /api/hubs/{hub}/:addToGroups", addToGroups},
+	{"remove_from_groups", "POST /api/hubs/{hub}/:removeFromGroups", removeFromGroups},
+	{"grant", "PUT /api/hubs/{hub}/permissions/{permission}/connections/{id}", grant},
+	{"revoke", "DELETE /api/hubs/{hub}/permissions/{permission}/connections/{id}", revoke},
+	{"allowed", "HEAD /api/hubs/{hub}/permissions/{permission}/connections/{id}", allowed},
+}
+
+// Operations returns the names of all operations, as Data.Observe is told them.
+func Operations() []string {
+	names := make([]string, len(operations))
+	for i, o := range operations {
+		names[i] = o.name
+	}
+	return names
 }
 
 // serve checks what is the same for all operations: version, hub, token.
-func (d *Data) serve(op operation) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+func (d *Data) serve(name string, do operation) http.Handler {
+	return http.HandlerFunc(func(plain http.ResponseWriter, r *http.Request) {
+		w := &answer{ResponseWriter: plain}
+		if d.Observe != nil {
+			start := time.Now()
+			defer func() { d.Observe(name, w.status, time.Since(start)) }()
+		}
 		w.Header().Set("Api-Supported-Versions", strings.Join(versions, ", "))
 		w.Header().Set("Cache-Control", "no-store")
 		c, p := d.open(r)
 		if p == nil {
-			r.Body = http.MaxBytesReader(w, r.Body, d.MaxBody)
-			p = op(w, c)
+			r.Body = http.MaxBytesReader(plain, r.Body, d.MaxBody)
+			p = do(w, c)
 		}
 		if p != nil {
 			p.write(w)
 		}
 	})
+}
+
+// answer remembers the status that it is given; 0 when none was.
+type answer struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (a *answer) WriteHeader(status int) {
+	a.status = status
+	a.ResponseWriter.WriteHeader(status)
 }
 
 // open checks a request up to its hub. The token comes before the hub: whether

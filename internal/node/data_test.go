@@ -111,6 +111,16 @@ func TestDataPlane(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 
+	_, page := get(t, n, "/metrics")
+	for _, want := range []string{
+		`sluice_api_requests_total{operation="send_to_all",status="2xx"} 4`,
+		`sluice_api_requests_total{operation="add_connection",status="4xx"} 1`,
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("no %q", want)
+		}
+	}
+
 	b.want(204, "DELETE", "/connections/"+id+"?reason=enough", "", "")
 	if got := c.ReadText(); got != `{"type":"system","event":"disconnected","message":"enough"}` {
 		t.Errorf("got %s", got)

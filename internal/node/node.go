@@ -74,7 +74,7 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 	})
 	n.observe(m)
 
-	if err := n.listen(ctx, m, n.dataPlane(tenants)); err != nil {
+	if err := n.listen(ctx, m, n.dataPlane(tenants, m)); err != nil {
 		return nil, err
 	}
 	if err := n.engine.Start(gate); err != nil {
@@ -114,10 +114,11 @@ func tenants(cfg hub.Config) map[string]auth.Tenant {
 }
 
 // dataPlane returns the HTTP API for back ends, nil when it is switched off.
-func (n *Node) dataPlane(tenants *auth.Tenants) http.Handler {
+func (n *Node) dataPlane(tenants *auth.Tenants, m *metrics.Node) http.Handler {
 	if n.cfg.API.Disable {
 		return nil
 	}
+	durations := m.APIDuration.Recorder()
 	return api.NewData(api.Data{
 		Hub: func(name string) (api.Backend, bool) {
 			h, ok := n.hubs.Hub(name)
@@ -125,7 +126,11 @@ func (n *Node) dataPlane(tenants *auth.Tenants) http.Handler {
 		},
 		Authorize: func(r *http.Request, hub string) error { return tenants.Verifier(hub).VerifyCall(r, time.Now()) },
 		Mint:      func(c auth.Claims) (string, error) { return tenants.Mint(c, time.Now()) },
-		MaxBody:   int64(n.cfg.API.MaxBody),
+		Observe: func(operation string, status int, took time.Duration) {
+			m.APIRequests.With(operation, metrics.StatusClass(status)).Inc()
+			durations.Observe(uint64(took))
+		},
+		MaxBody: int64(n.cfg.API.MaxBody),
 	})
 }
 
