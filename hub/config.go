@@ -69,7 +69,7 @@ type Tenant struct {
 	DuplicateLogin string `yaml:"duplicate_login"`
 
 	// MaxGroups bounds the groups of the hub that have members. Default
-	// 100000. A group with one member costs about 300 bytes on a node of two
+	// 100000. A group with one member costs about 270 bytes on a node of two
 	// loops, and 32 more for each further loop.
 	MaxGroups int `yaml:"max_groups"`
 

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"sluice/auth"
 	"sluice/hub"
 )
 
@@ -22,6 +23,18 @@ func TestValidate(t *testing.T) {
 			[]string{"hubs.chat.max_groups negative", "hubs.chat.max_group_name_bytes 1024"}},
 		{"names", hub.Config{Hubs: map[string]hub.Tenant{"Chat": {}, "chat": {}, "no name": {}}},
 			[]string{"hubs.chat same", "hubs.no name letter"}},
+		{"limits and rules", hub.Config{Defaults: hub.Tenant{
+			MaxConnectionsPerUser: -1, MaxMessageSize: -1, MaxMessagesPerSecond: -1, MaxBytesPerSecond: -1,
+			DuplicateLogin: "newest", Events: "mirror"}, TokenNotice: -1},
+			[]string{"token_notice negative", "defaults.max_connections_per_user negative", "defaults.max_message_size negative",
+				"defaults.max_messages_per_second negative", "defaults.max_bytes_per_second negative",
+				"defaults.duplicate_login newest_wins", "defaults.events echo"}},
+		{"its own", hub.Config{Hubs: map[string]hub.Tenant{"chat": {
+			Keys: []auth.Key{{Secret: "short"}}, Origins: []string{"nowhere"}, Label: strings.Repeat("x", 65)}}},
+			[]string{"hubs.chat.label 64", "hubs.chat.keys[0].secret 32", "hubs.chat.origins[0] scheme"}},
+		{"not for all", hub.Config{Defaults: hub.Tenant{
+			Keys: []auth.Key{{Secret: auth.Secret(strings.Repeat("k", 32))}}, Origins: []string{"*"}, Label: "x"}},
+			[]string{"defaults.keys auth.keys", "defaults.origins auth.origins", "defaults.label single"}},
 		{"too many", hub.Config{MaxHubs: 1, Hubs: map[string]hub.Tenant{"a": {}, "b": {}}},
 			[]string{"max_hubs 2"}},
 	} {
@@ -38,6 +51,15 @@ func TestValidate(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestLabel(t *testing.T) {
+	n := hub.New(hub.Config{Hubs: map[string]hub.Tenant{"a": {Label: "shared"}, "b": {}}}, 1)
+	for name, want := range map[string]string{"a": "shared", "b": "b"} {
+		if h, _ := n.Hub(name); h.Stats().Label != want {
+			t.Errorf("hub %s has the label %q", name, h.Stats().Label)
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 const (
 	SessionSize     = unsafe.Sizeof(Session{})
+	ExtraSize       = unsafe.Sizeof(extra{})
 	MembershipSize  = unsafe.Sizeof(membership{})
 	MemberSize      = unsafe.Sizeof(member{})
 	RosterSize      = unsafe.Sizeof(roster{})

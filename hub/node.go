@@ -1,16 +1,17 @@
-// Package hub is the middle of the node: tenants (hubs), sessions, groups,
+// Package hub is the middle of the node: tenants (hubs), sessions, users, groups,
 // permissions and delivery. It owns what a client has joined and who gets which
 // message. It does not own sockets, frames on the wire, heartbeats, outbound
 // queues or the checking of tokens: a client is a [Link], an event loop is a
 // [Loop], who the client is comes in as an [auth.Identity], and what it says is
 // read and written by the grammars of hub/wire.
 //
-// Goroutines: a session belongs to the loop it was opened on. Open, Receive and
-// Closed are called on that loop and never at the same time. [Node.Hub],
-// [Node.Stats] and [Hub.Stats] may be called from any goroutine. The package
-// starts no goroutine, reads no clock and blocks nowhere; the only locks are
-// those of the maps from names to hubs and to groups, held for a few
-// instructions when a group is joined, left or looked up.
+// Goroutines: a session belongs to the loop it was opened on. Open, OpenRaw and
+// the methods of Session are called on that loop and never at the same time. What
+// back ends do ([Hub.SendToGroup] and so on) and what is asked about a hub may be
+// called from any goroutine but a loop: some of it waits for loops. The package
+// starts no goroutine, and nothing blocks on a loop; the only locks are those of
+// the maps from names and ids to hubs, connections, users and groups, held for a
+// few instructions when something comes, goes or is looked up.
 //
 // DESIGN.md tells how a message travels and what is promised about its order.
 package hub
@@ -73,6 +74,7 @@ func New(cfg Config, loops int) *Node {
 		name = auth.CanonicalHub(name)
 		n.hubs.Store(name, newHub(n, name, newPolicy(tenant)))
 	}
+	n.cfg.Hubs = nil // it holds keys
 	return n
 }
 

@@ -9,8 +9,12 @@ import (
 // change.
 type policy struct{ Tenant }
 
-// newPolicy compiles settings in which every zero is replaced.
-func newPolicy(t Tenant) policy { return policy{t} }
+// newPolicy compiles settings in which every zero is replaced. Keys are for those
+// who verify tokens, not for a hub to keep.
+func newPolicy(t Tenant) policy {
+	t.Keys = nil
+	return policy{t}
+}
 
 // label returns what metrics call the hub of that name.
 func (p *policy) label(name string) string { return cmp.Or(p.Label, name) }

@@ -97,12 +97,20 @@ func (c *Config) Validate(report func(key, problem string)) {
 	case p != "" && p[0] != '/':
 		report("echo_path", fmt.Sprintf("%q does not begin with a slash", p))
 	}
-	for i, k := range c.Auth.Keys {
-		if strings.HasPrefix(string(k.Secret), placeholder) {
-			report(fmt.Sprintf("auth.keys[%d].secret", i), "is still the text of the example, which everybody knows; make one with: openssl rand -hex 32")
-		}
+	validateSecrets("auth.keys", c.Auth.Keys, report)
+	for name, h := range c.Hub.Hubs {
+		validateSecrets("hub.hubs."+name+".keys", h.Keys, report)
 	}
 	c.validateListeners(report)
+}
+
+// validateSecrets reports keys that are no secret.
+func validateSecrets(at string, keys []auth.Key, report func(key, problem string)) {
+	for i, k := range keys {
+		if strings.HasPrefix(string(k.Secret), placeholder) {
+			report(fmt.Sprintf("%s[%d].secret", at, i), "is still the text of the example, which everybody knows; make one with: openssl rand -hex 32")
+		}
+	}
 }
 
 // placeholder begins the secret in the file that is there to be copied.
