@@ -26,6 +26,8 @@ type Ops struct {
 	WriteMetrics func(io.Writer)
 	// Pprof serves Go's profiles too.
 	Pprof bool
+	// Data is the data plane; nil for none.
+	Data http.Handler
 }
 
 // NewOps returns the operations pages:
@@ -35,8 +37,9 @@ type Ops struct {
 //	/readyz         200, or 503 and why: send no new clients while this fails
 //	/metrics        the Prometheus text format
 //	/debug/pprof/   Go's profiles, if they are switched on
+//	/api/           the data plane, if there is one
 //
-// They ask for no credentials and change nothing.
+// All but the data plane ask for no credentials and change nothing.
 func NewOps(o Ops) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/healthz", get(func(w http.ResponseWriter) { verdict(w, o.Healthy, "ok") }))
@@ -50,6 +53,10 @@ func NewOps(o Ops) http.Handler {
 	if o.Pprof {
 		pages += "/debug/pprof/\n"
 		handlePprof(mux)
+	}
+	if o.Data != nil {
+		pages += "/api/\n"
+		mux.Handle("/api/", o.Data)
 	}
 	mux.Handle("/{$}", get(func(w http.ResponseWriter) { write(w, http.StatusOK, textPlain, pages) }))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {

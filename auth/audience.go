@@ -27,19 +27,26 @@ func (a audience) admits(urls []string, hub string) bool {
 }
 
 func (a audience) admitsOne(u, hub string) bool {
-	path := u
+	path, ok := a.path(u)
+	return ok && len(path) > len(hubPath) && strings.EqualFold(path[:len(hubPath)], hubPath) &&
+		sameHub(path[len(hubPath):], hub)
+}
+
+// path returns the path, without the query, of a URL that is at one of the
+// endpoints; of one that is only a path, where there are none.
+func (a audience) path(u string) (path string, ok bool) {
+	path = u
 	if !strings.HasPrefix(u, "/") {
 		endpoint, rest, err := cutOrigin(u)
 		if err != nil || !a.admitsEndpoint(endpoint) {
-			return false
+			return "", false
 		}
 		path = rest
 	} else if len(a.endpoints) > 0 {
-		return false
+		return "", false
 	}
 	path, _, _ = strings.Cut(path, "?")
-	return len(path) > len(hubPath) && strings.EqualFold(path[:len(hubPath)], hubPath) &&
-		sameHub(path[len(hubPath):], hub)
+	return path, true
 }
 
 func (a audience) admitsEndpoint(o origin) bool {

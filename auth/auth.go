@@ -35,7 +35,18 @@ type Identity struct {
 	// without showing it.
 	TokenID string
 
+	// IssuedAt is the token's iat claim; zero when it has none.
+	IssuedAt time.Time
+
 	// IgnoredRoles are the roles of ours that allow nothing because they break
 	// a rule; worth a log line. Shared and read-only.
 	IgnoredRoles []IgnoredRole
+}
+
+// Origin is where the identity of a client that is connected comes from: what is
+// needed to know whether its token has been revoked since.
+type Origin struct {
+	TokenID  string    // "" when the token has no jti
+	User     string    // "" for an anonymous client
+	IssuedAt time.Time // zero when the token has no iat; in whole seconds
 }

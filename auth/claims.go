@@ -20,6 +20,7 @@ type payload struct {
 
 	Expires   numericDate `json:"exp"`
 	NotBefore numericDate `json:"nbf"`
+	IssuedAt  numericDate `json:"iat"`
 	Audience  texts       `json:"aud"`
 	Subject   string      `json:"sub"`
 	ID        string      `json:"jti"`

@@ -81,7 +81,10 @@ type Key struct {
 
 // Validate reports every problem with the key of its field.
 func (c *Config) Validate(report func(key, problem string)) {
-	c.validateKeys(report)
+	if len(c.Keys) == 0 {
+		report("keys", "no key, so no token can be verified; make one with: openssl rand -hex 32")
+	}
+	ValidateKeys("keys", c.Keys, report)
 	for i, e := range c.Endpoints {
 		if _, err := parseEndpoint(e); err != nil {
 			report(fmt.Sprintf("endpoints[%d]", i), err.Error())
@@ -96,23 +99,27 @@ func (c *Config) Validate(report func(key, problem string)) {
 	if n := c.MaxTokenSize; n != 0 && (n < 256 || n > maxTokenSize) {
 		report("max_token_size", fmt.Sprintf("%d is not between 256 and %d bytes", n, maxTokenSize))
 	}
-	for i, p := range c.Origins {
+	ValidateOrigins("origins", c.Origins, report)
+}
+
+// ValidateOrigins reports every bad pattern of the list that stands at a key.
+func ValidateOrigins(key string, patterns []string, report func(key, problem string)) {
+	for i, p := range patterns {
 		if err := new(Origins).add(p); err != nil {
-			report(fmt.Sprintf("origins[%d]", i), err.Error())
+			report(fmt.Sprintf("%s[%d]", key, i), err.Error())
 		}
 	}
 }
 
-func (c *Config) validateKeys(report func(key, problem string)) {
-	switch n := len(c.Keys); {
-	case n == 0:
-		report("keys", "no key, so no token can be verified; make one with: openssl rand -hex 32")
-	case n > maxKeys:
-		report("keys", fmt.Sprintf("%d keys; at most %d", n, maxKeys))
+// ValidateKeys reports every problem of the keys that stand at a key of the
+// configuration. None at all is none.
+func ValidateKeys(key string, keys []Key, report func(key, problem string)) {
+	if n := len(keys); n > maxKeys {
+		report(key, fmt.Sprintf("%d keys; at most %d", n, maxKeys))
 	}
-	seen := make(map[string]bool, len(c.Keys))
-	for i, k := range c.Keys {
-		at := fmt.Sprintf("keys[%d]", i)
+	seen := make(map[string]bool, len(keys))
+	for i, k := range keys {
+		at := fmt.Sprintf("%s[%d]", key, i)
 		if k.ID != "" && seen[k.ID] {
 			report(at+".id", strconv.Quote(k.ID)+" names another key already")
 		}

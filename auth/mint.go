@@ -42,6 +42,10 @@ func Mint(key []byte, c Claims, now time.Time) (string, error) {
 	if len(c.Groups) > 0 {
 		claims["sluice.group"] = c.Groups
 	}
+	return sign(key, claims)
+}
+
+func sign(key []byte, claims jwt.MapClaims) (string, error) {
 	return jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString(key)
 }
 

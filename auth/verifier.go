@@ -17,15 +17,15 @@ type Verifier struct {
 	leeway       time.Duration
 	maxTokenSize int
 
-	permissions interner
+	permissions *interner
 }
 
 // algorithms are all that may sign a token. A list of what is good, so that
 // nothing new in the library comes in by itself, "none" least of all.
 var algorithms = []string{"HS256", "HS384", "HS512"}
 
-// NewVerifier compiles the configuration of one hub, or of several that share
-// it. The error names every problem that Validate reports.
+// NewVerifier compiles the configuration of all hubs that have no keys of their
+// own; see [NewTenants] for the others. The error names every problem that Validate reports.
 func NewVerifier(cfg Config) (*Verifier, error) {
 	var errs []error
 	cfg.Validate(func(key, problem string) { errs = append(errs, fmt.Errorf("%s: %s", key, problem)) })
@@ -40,6 +40,7 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 		key:          newKeys(cfg.Keys).choose,
 		leeway:       cfg.Leeway,
 		maxTokenSize: cfg.MaxTokenSize,
+		permissions:  &interner{},
 	}
 	for _, e := range cfg.Endpoints {
 		o, _ := parseEndpoint(e) // validated above
@@ -48,13 +49,22 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 	return v, nil
 }
 
+// withKeys returns a verifier that differs by its keys. Roles mean the same to
+// both, so they share the memory of what was compiled.
+func (v *Verifier) withKeys(configured []Key) *Verifier {
+	w := *v
+	w.key = newKeys(configured).choose
+	return &w
+}
+
 // Verify checks a token that was presented for a hub, and returns what it says.
 // The error is a *Refusal. An empty token is refused as missing.
 //
-// It reads these claims and skips all others, iss and iat among them:
+// It reads these claims and skips all others, iss among them:
 //
 //	exp                              required
 //	nbf                              optional
+//	iat                              optional, for revoking what was issued before
 //	aud                              {endpoint}/client/hubs/{hub}, see Config.Endpoints; several: one must fit
 //	sub                              the user, or the long claim name nameidentifier of .NET
 //	role                             one or several, and those of the long claim name role of .NET; see CompileRoles
@@ -79,6 +89,7 @@ func (v *Verifier) Verify(token, hub string, now time.Time) (Identity, error) {
 		Permissions:  permissions.permissions,
 		Expires:      p.Expires.Add(v.leeway),
 		TokenID:      p.ID,
+		IssuedAt:     p.IssuedAt.Time,
 		IgnoredRoles: permissions.ignored,
 	}, nil
 }
@@ -112,15 +123,24 @@ func (v *Verifier) open(token string) (*payload, *Refusal) {
 
 // check judges the claims of a token that is known to be genuine.
 func (v *Verifier) check(p *payload, hub string, now time.Time) *Refusal {
+	if refusal := p.checkTimes(now, v.leeway); refusal != nil {
+		return refusal
+	}
+	if !v.audience.admits(p.Audience, hub) {
+		return Refuse(TokenAudience, "the token's claim aud is not the address of this hub: {endpoint}"+hubPath+"{hub}")
+	}
+	return nil
+}
+
+// checkTimes judges from when to when the token is valid.
+func (p *payload) checkTimes(now time.Time, leeway time.Duration) *Refusal {
 	switch {
 	case p.Expires.IsZero():
 		return Refuse(TokenMalformed, "the token has no claim exp")
-	case !now.Before(p.Expires.Add(v.leeway)):
+	case !now.Before(p.Expires.Add(leeway)):
 		return Refuse(TokenExpired, "the token expired at "+p.Expires.UTC().Format(time.RFC3339))
-	case now.Before(p.NotBefore.Add(-v.leeway)):
+	case now.Before(p.NotBefore.Add(-leeway)):
 		return Refuse(TokenNotYetValid, "the token is not valid before "+p.NotBefore.UTC().Format(time.RFC3339))
-	case !v.audience.admits(p.Audience, hub):
-		return Refuse(TokenAudience, "the token's claim aud is not the address of this hub: {endpoint}"+hubPath+"{hub}")
 	}
 	return nil
 }

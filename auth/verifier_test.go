@@ -59,7 +59,8 @@ func TestVerifyClaims(t *testing.T) {
 			auth.Identity{Groups: []string{"a", "b", "c"}}, "", ""},
 		{"nulls", `{"sub":null,"role":null,"sluice.group":null,"nbf":null,` + rest + `}`, auth.Identity{}, "", ""},
 		{"other case is another claim", `{"SUB":"x","Role":"sluice.sendToGroup","EXP":1,` + rest + `}`, auth.Identity{}, "", ""},
-		{"others are skipped", `{"iat":"never","iss":7,"deep":{"sub":"x","a":[[[]]]},` + rest + `}`, auth.Identity{}, "", ""},
+		{"when it was made", `{"iat":1700000000,` + rest + `}`, auth.Identity{IssuedAt: time.Unix(1700000000, 0)}, "", ""},
+		{"others are skipped", `{"iss":7,"deep":{"sub":"x","a":[[[]]]},` + rest + `}`, auth.Identity{}, "", ""},
 	}
 	v := newVerifier(t, nil)
 	for _, c := range cases {
@@ -127,6 +128,7 @@ func TestVerifyRefuses(t *testing.T) {
 		{"exp in milliseconds", hs256(`{"exp":1700003600000,"aud":"/client/hubs/chat"}`), auth.TokenMalformed},
 		{"exp huge", hs256(`{"exp":1e999,"aud":"/client/hubs/chat"}`), auth.TokenMalformed},
 		{"exp negative", hs256(`{"exp":-1,"aud":"/client/hubs/chat"}`), auth.TokenMalformed},
+		{"iat a word", claims(`"iat":"never"`), auth.TokenMalformed},
 		{"exp twice", claims(`"exp":1800000000`), auth.TokenMalformed},
 		{"sub a number", claims(`"sub":7`), auth.TokenMalformed},
 		{"role an object", claims(`"role":{}`), auth.TokenMalformed},

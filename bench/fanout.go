@@ -141,7 +141,7 @@ func (run *fanoutRun) envelope(group int) int {
 	if !run.rig.speaksSluice() {
 		return 0
 	}
-	return len(wire.JSONv1{}.AppendGroupMessage(nil, &wire.GroupMessage{Group: groupName(group), DataType: wire.Text}))
+	return len(wire.JSONv1{}.AppendMessage(nil, &wire.Message{Group: groupName(group), DataType: wire.Text}))
 }
 
 // leastSize is that of a message without filler to the longest name.

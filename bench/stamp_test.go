@@ -15,7 +15,7 @@ func TestStamp(t *testing.T) {
 		if got, ok := findStamp(data, false); !ok || got != want {
 			t.Errorf("got %v %v, want %v", got, ok, want)
 		}
-		message := wire.JSONv1{}.AppendGroupMessage(nil, &wire.GroupMessage{
+		message := wire.JSONv1{}.AppendMessage(nil, &wire.Message{
 			Group: `a "data":" b`, DataType: wire.Text, Data: data[:stampSize],
 		})
 		if got, ok := findStamp(message, true); !ok || got != want {
@@ -40,7 +40,7 @@ func FuzzFindStamp(f *testing.F) {
 	var data [stampSize]byte
 	stamp{1, 2, 3, 4}.put(data[:])
 	f.Add(data[:], false)
-	f.Add(wire.JSONv1{}.AppendGroupMessage(nil, &wire.GroupMessage{Group: "g1", DataType: wire.Text, Data: data[:]}), true)
+	f.Add(wire.JSONv1{}.AppendMessage(nil, &wire.Message{Group: "g1", DataType: wire.Text, Data: data[:]}), true)
 	f.Add([]byte(`{"type":"ack","ackId":1,"success":true}`), true)
 	f.Fuzz(func(t *testing.T, message []byte, sluice bool) {
 		st, ok := findStamp(message, sluice)

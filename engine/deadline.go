@@ -42,6 +42,18 @@ func (c *Conn) arm() {
 	c.loop.wheel.Arm(c, due)
 }
 
+// Expire sets the time at which the connection ends with CloseTokenExpired, in
+// place of the one it had; zero means never.
+func (c *Conn) Expire(at time.Time) {
+	c.expires = 0
+	if !at.IsZero() {
+		c.expires = c.loop.after(max(0, time.Until(at)))
+	}
+	if c.state == stateOpen {
+		c.arm()
+	}
+}
+
 // armAssembly starts the deadline of an unfinished frame or message, if it has
 // none yet.
 func (c *Conn) armAssembly() {

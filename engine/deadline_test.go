@@ -230,6 +230,43 @@ func TestExpires(t *testing.T) {
 	}
 }
 
+// TestExpireAnew moves the end of a connection, both ways.
+func TestExpireAnew(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		next time.Duration // from the time of the move, 0 for never
+		open time.Duration // how long the connection is still open after it
+	}{
+		{"later", time.Hour, time.Hour - time.Second},
+		{"sooner", time.Second, 900 * time.Millisecond},
+		{"never", 0, 2 * time.Hour},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cfg := timed
+				cfg.HeartbeatInterval = 24 * time.Hour
+				r := newRig(cfg, handlerFunc(func(*Conn, *http.Request) (Acceptance, *Refusal) {
+					return Acceptance{Expires: time.Now().Add(time.Minute), Open: func(*Conn) (Endpoint, error) { return &endpoint{}, nil }}, nil
+				}))
+				c, _ := r.open()
+				r.wait(30 * time.Second)
+				at := time.Time{}
+				if tt.next > 0 {
+					at = time.Now().Add(tt.next)
+				}
+				c.Expire(at)
+				r.wait(tt.open)
+				if c.state != stateOpen {
+					t.Fatalf("closed too early: %s", c.cause)
+				}
+				if r.wait(2 * time.Second); tt.next > 0 && c.cause != CauseTokenExpired {
+					t.Errorf("cause %s", c.cause)
+				}
+			})
+		})
+	}
+}
+
 func TestAssembly(t *testing.T) {
 	hold := testkit.MaskedFrame(0x82, make([]byte, 1000))
 	part := testkit.MaskedFrame(0x02, []byte("part"))

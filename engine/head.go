@@ -112,10 +112,7 @@ func (c *Conn) upgrade(a Acceptance, key string, deflate *frame.Deflate, extensi
 	c.deflate = deflate
 	c.reader.SetDeflate(deflate)
 	c.lastMessage = l.now
-	if !a.Expires.IsZero() {
-		c.expires = l.after(max(0, time.Until(a.Expires)))
-	}
-	c.arm()
+	c.Expire(a.Expires)
 
 	endpoint, err := a.Open(c)
 	c.endpoint = endpoint

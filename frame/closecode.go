@@ -34,6 +34,7 @@ const (
 	CloseTryAgainLater      CloseCode = 1013
 	CloseBadGateway         CloseCode = 1014
 	CloseTokenExpired       CloseCode = 4401 // get a new token, then reconnect
+	CloseReplaced           CloseCode = 4500 // the same user has connected again, and one connection is all it may have
 )
 
 // Sendable reports whether c may stand in a close frame (RFC 6455 7.4). A
@@ -91,6 +92,8 @@ func (c CloseCode) String() string {
 		return "bad_gateway"
 	case CloseTokenExpired:
 		return "token_expired"
+	case CloseReplaced:
+		return "replaced"
 	default:
 		return "other"
 	}

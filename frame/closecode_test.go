@@ -43,7 +43,7 @@ func TestCloseCodeString(t *testing.T) {
 		}
 		labels[s] = true
 	}
-	if len(labels) != 16 {
+	if len(labels) != 17 {
 		t.Errorf("%d labels: %v", len(labels), labels)
 	}
 	if got := frame.CloseTokenExpired.String(); got != "token_expired" {

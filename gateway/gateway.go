@@ -24,8 +24,7 @@ import (
 // Gateway answers opening handshakes. It implements engine.Handler.
 type Gateway struct {
 	hubs     *hub.Node
-	verifier *auth.Verifier
-	origins  *auth.Origins
+	tenants  *auth.Tenants
 	cookie   string
 	compat   bool
 	echoPath string
@@ -36,9 +35,9 @@ var _ engine.Handler = (*Gateway)(nil)
 
 // Options are the parts a Gateway joins.
 type Options struct {
-	Hubs     *hub.Node
-	Verifier *auth.Verifier
-	Origins  *auth.Origins
+	Hubs *hub.Node
+	// Tenants says which tokens and pages each hub takes.
+	Tenants *auth.Tenants
 	// Cookie is the name of the cookie that may carry the token.
 	Cookie string
 	// Compat offers the names under which published clients know the grammars.
@@ -54,8 +53,7 @@ type Options struct {
 func New(o Options) *Gateway {
 	return &Gateway{
 		hubs:     o.Hubs,
-		verifier: o.Verifier,
-		origins:  o.Origins,
+		tenants:  o.Tenants,
 		cookie:   o.Cookie,
 		compat:   o.Compat,
 		echoPath: o.EchoPath,
@@ -72,9 +70,9 @@ func (g *Gateway) Upgrade(_ *engine.Conn, r *http.Request) (engine.Acceptance, *
 	if refusal != nil {
 		return engine.Acceptance{}, refusal
 	}
-	if origins := r.Header["Origin"]; len(origins) > 1 || !g.origins.Allow(r.Header.Get("Origin"), r.Host) {
+	if origins := r.Header["Origin"]; len(origins) > 1 || !g.tenants.Origins(name).Allow(r.Header.Get("Origin"), r.Host) {
 		return engine.Acceptance{}, refused(auth.Refuse(auth.OriginDenied,
-			"pages of this origin may not connect; the configuration key is auth.origins"))
+			"pages of this origin may not connect; the configuration keys are auth.origins and hub.hubs.NAME.origins"))
 	}
 	id, refusal := g.identify(r, name)
 	if refusal != nil {
@@ -86,16 +84,20 @@ func (g *Gateway) Upgrade(_ *engine.Conn, r *http.Request) (engine.Acceptance, *
 		return engine.Acceptance{}, &engine.Refusal{Status: http.StatusNotFound, Label: "unknown_hub",
 			Reason: "there is no such hub"}
 	}
+	pipe, refusal := parseMode(r.URL, g.compat)
+	if refusal != nil {
+		return engine.Acceptance{}, refusal
+	}
 	grammar, subprotocol, ok := wire.Select(subprotocols(r.Header), g.compat)
 	if !ok {
 		return engine.Acceptance{}, &engine.Refusal{Status: http.StatusBadRequest, Label: "subprotocol",
-			Reason: "offer the subprotocol json.sluice.v1 in Sec-WebSocket-Protocol"}
+			Reason: "offer the subprotocol json.sluice.v1 in Sec-WebSocket-Protocol, or none for raw messages"}
 	}
 	return engine.Acceptance{
 		Subprotocol: subprotocol,
 		Expires:     id.Expires,
 		Open: func(c *engine.Conn) (engine.Endpoint, error) {
-			s, err := h.Open(c.Loop(), c, id, grammar)
+			s, err := open(h, c, id, grammar, pipe)
 			if err != nil {
 				return nil, err
 			}
@@ -107,13 +109,21 @@ func (g *Gateway) Upgrade(_ *engine.Conn, r *http.Request) (engine.Acceptance, *
 	}, nil
 }
 
+// open makes the connection a session.
+func open(h *hub.Hub, c *engine.Conn, id auth.Identity, g wire.Grammar, pipe *hub.Pipe) (*hub.Session, error) {
+	if pipe != nil && g.Name() == "" {
+		return h.OpenRaw(c.Loop(), c, id, g, *pipe)
+	}
+	return h.Open(c.Loop(), c, id, g)
+}
+
 // identify finds and verifies the token.
 func (g *Gateway) identify(r *http.Request, hubName string) (auth.Identity, *engine.Refusal) {
 	token, _, err := auth.FromRequest(r.Header, r.URL.RawQuery, g.cookie)
 	if err != nil {
 		return auth.Identity{}, refused(err)
 	}
-	id, err := g.verifier.Verify(token, hubName, time.Now())
+	id, err := g.tenants.Verifier(hubName).Verify(token, hubName, time.Now())
 	if err != nil {
 		return auth.Identity{}, refused(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"sluice/auth"
 	"sluice/hub/wire"
@@ -13,33 +14,62 @@ import (
 // Config says which hubs there are and what bounds them. The zero value has no
 // hub at all and safe limits.
 type Config struct {
-	// Hubs declares hubs by name and gives them their own limits; what is zero
-	// there is taken from Limits. The case of the letters of a name does not
-	// matter. Default: none.
-	Hubs map[string]Limits `yaml:"hubs"`
+	// Hubs declares hubs by name and gives them their own settings; what is not
+	// set there is taken from Defaults. The case of the letters of a name does
+	// not matter. Default: none.
+	Hubs map[string]Tenant `yaml:"hubs"`
 
 	// CreateOnFirstUse makes a hub for every valid name a client comes with,
-	// bounded by Limits. Default false. Where any token holder can choose a
+	// bounded by Defaults. Default false. Where any token holder can choose a
 	// hub, so can any token holder fill MaxHubs; hubs are never removed.
 	CreateOnFirstUse bool `yaml:"create_on_first_use"`
 
 	// MaxHubs bounds the hubs of the node, declared ones included. Default
-	// 1000. An empty one costs about 8 KiB and a set of metrics.
+	// 1000. An empty one costs about 16 KiB and a set of metrics.
 	MaxHubs int `yaml:"max_hubs"`
 
-	// Limits holds for every hub that does not set its own.
-	Limits Limits `yaml:"limits"`
+	// TokenNotice is how long before its token expires a client hears of it,
+	// where it has asked for that. Default 30s.
+	TokenNotice time.Duration `yaml:"token_notice"`
+
+	// Defaults holds for every hub that does not set its own. Keys, Origins and
+	// Label are for single hubs only: auth.keys and auth.origins are those of
+	// all.
+	Defaults Tenant `yaml:"defaults"`
 }
 
-// Limits bounds what the clients of one hub can make the node hold.
-type Limits struct {
+// Tenant is what can be set for one hub.
+type Tenant struct {
+	// Keys verify the tokens of this hub, instead of auth.keys, by the same
+	// rules: several at once are for rotation. Default: those of auth.keys.
+	Keys []auth.Key `yaml:"keys"`
+
+	// Origins are the web pages that may connect to this hub, instead of
+	// auth.origins and written like them. Default: those of auth.origins.
+	Origins []string `yaml:"origins"`
+
+	// Label is what metrics call the hub, at most 64 characters; several hubs
+	// may share one. Default: its name.
+	Label string `yaml:"label"`
+
 	// MaxSessions bounds the connections of the hub; one more is closed with
 	// 1013. Default 1000000: the node's own limit on connections is then the
 	// one that counts.
 	MaxSessions int `yaml:"max_sessions"`
 
+	// MaxConnectionsPerUser bounds the connections of one user; one more is
+	// closed with 1013. Clients without a user id are not bounded. Default
+	// 1000000.
+	MaxConnectionsPerUser int `yaml:"max_connections_per_user"`
+
+	// DuplicateLogin says what happens when a user that is connected connects
+	// again: "allow" lets it, up to max_connections_per_user; "newest_wins"
+	// closes the older connections with 4500; "oldest_wins" closes the new one
+	// with 1013. Default allow.
+	DuplicateLogin string `yaml:"duplicate_login"`
+
 	// MaxGroups bounds the groups of the hub that have members. Default
-	// 100000. A group with one member costs about 250 bytes on a node of two
+	// 100000. A group with one member costs about 270 bytes on a node of two
 	// loops, and 32 more for each further loop.
 	MaxGroups int `yaml:"max_groups"`
 
@@ -50,32 +80,77 @@ type Limits struct {
 	// MaxGroupNameBytes bounds the length of a group name. Default and maximum
 	// 1KiB.
 	MaxGroupNameBytes int `yaml:"max_group_name_bytes" unit:"bytes"`
+
+	// MaxMessageSize bounds a message from a client, as it comes, and the data
+	// of one from a back end. A client that sends a larger one is closed with
+	// 1009. Default none: engine.max_message_size is the bound.
+	MaxMessageSize int `yaml:"max_message_size" unit:"bytes"`
+
+	// MaxMessagesPerSecond bounds what is published in the hub and the events
+	// for services, from clients and back ends together; a second's worth may
+	// come at once. Clients get TooManyRequests for what is above, back ends an
+	// error. Default none.
+	MaxMessagesPerSecond int `yaml:"max_messages_per_second"`
+
+	// MaxBytesPerSecond bounds the data of the same messages. Default none.
+	MaxBytesPerSecond int `yaml:"max_bytes_per_second" unit:"bytes"`
+
+	// Events says who answers the events and invocations of clients: "none", so
+	// that they are refused, or "echo", so that each gets back what it said, for
+	// development. Default none.
+	Events string `yaml:"events"`
 }
+
+// The values of Tenant.DuplicateLogin and Tenant.Events.
+const (
+	AllowDuplicates = "allow"
+	NewestWins      = "newest_wins"
+	OldestWins      = "oldest_wins"
+
+	EventsNone = "none"
+	EventsEcho = "echo"
+)
+
+// maxLabel is the longest label of a hub, in bytes.
+const maxLabel = 64
 
 // WithDefaults returns the configuration with every zero replaced.
 func (c Config) WithDefaults() Config {
 	c.MaxHubs = cmp.Or(c.MaxHubs, 1000)
-	c.Limits = c.Limits.or(Limits{
-		MaxSessions:         1_000_000,
-		MaxGroups:           100_000,
-		MaxGroupsPerSession: 1000,
-		MaxGroupNameBytes:   wire.MaxGroup,
+	c.TokenNotice = cmp.Or(c.TokenNotice, 30*time.Second)
+	c.Defaults = c.Defaults.or(Tenant{
+		MaxSessions:           1_000_000,
+		MaxConnectionsPerUser: 1_000_000,
+		DuplicateLogin:        AllowDuplicates,
+		MaxGroups:             100_000,
+		MaxGroupsPerSession:   1000,
+		MaxGroupNameBytes:     wire.MaxGroup,
+		Events:                EventsNone,
 	})
-	hubs := make(map[string]Limits, len(c.Hubs))
-	for name, l := range c.Hubs {
-		hubs[name] = l.or(c.Limits)
+	hubs := make(map[string]Tenant, len(c.Hubs))
+	for name, t := range c.Hubs {
+		hubs[name] = t.or(c.Defaults)
 	}
 	c.Hubs = hubs
 	return c
 }
 
-// or returns the limits with every zero taken from d.
-func (l Limits) or(d Limits) Limits {
-	return Limits{
-		MaxSessions:         cmp.Or(l.MaxSessions, d.MaxSessions),
-		MaxGroups:           cmp.Or(l.MaxGroups, d.MaxGroups),
-		MaxGroupsPerSession: cmp.Or(l.MaxGroupsPerSession, d.MaxGroupsPerSession),
-		MaxGroupNameBytes:   cmp.Or(l.MaxGroupNameBytes, d.MaxGroupNameBytes),
+// or returns the settings with every one that is not set taken from d.
+func (t Tenant) or(d Tenant) Tenant {
+	return Tenant{
+		Keys:                  t.Keys,
+		Origins:               t.Origins,
+		Label:                 t.Label,
+		MaxSessions:           cmp.Or(t.MaxSessions, d.MaxSessions),
+		MaxConnectionsPerUser: cmp.Or(t.MaxConnectionsPerUser, d.MaxConnectionsPerUser),
+		DuplicateLogin:        cmp.Or(t.DuplicateLogin, d.DuplicateLogin),
+		MaxGroups:             cmp.Or(t.MaxGroups, d.MaxGroups),
+		MaxGroupsPerSession:   cmp.Or(t.MaxGroupsPerSession, d.MaxGroupsPerSession),
+		MaxGroupNameBytes:     cmp.Or(t.MaxGroupNameBytes, d.MaxGroupNameBytes),
+		MaxMessageSize:        cmp.Or(t.MaxMessageSize, d.MaxMessageSize),
+		MaxMessagesPerSecond:  cmp.Or(t.MaxMessagesPerSecond, d.MaxMessagesPerSecond),
+		MaxBytesPerSecond:     cmp.Or(t.MaxBytesPerSecond, d.MaxBytesPerSecond),
+		Events:                cmp.Or(t.Events, d.Events),
 	}
 }
 
@@ -87,7 +162,11 @@ func (c *Config) Validate(report func(key, problem string)) {
 	if limit := c.WithDefaults().MaxHubs; limit > 0 && len(c.Hubs) > limit {
 		report("max_hubs", fmt.Sprintf("%d is below the %d declared hubs", limit, len(c.Hubs)))
 	}
-	c.Limits.validate("limits", report)
+	if c.TokenNotice < 0 {
+		report("token_notice", negative(c.TokenNotice))
+	}
+	c.Defaults.validate("defaults", report)
+	c.Defaults.validateDefaults("defaults", report)
 	declared := make(map[string]string, len(c.Hubs))
 	for _, name := range slices.Sorted(maps.Keys(c.Hubs)) {
 		key := "hubs." + name
@@ -98,28 +177,61 @@ func (c *Config) Validate(report func(key, problem string)) {
 			report(key, fmt.Sprintf("the same hub as %q: the case of letters does not matter", first))
 		}
 		declared[auth.CanonicalHub(name)] = name
-		limits := c.Hubs[name]
-		limits.validate(key, report)
+		tenant := c.Hubs[name]
+		tenant.validate(key, report)
 	}
 }
 
-func (l *Limits) validate(prefix string, report func(key, problem string)) {
+func (t *Tenant) validate(prefix string, report func(key, problem string)) {
 	for _, f := range []struct {
 		key string
 		n   int
 	}{
-		{"max_sessions", l.MaxSessions},
-		{"max_groups", l.MaxGroups},
-		{"max_groups_per_session", l.MaxGroupsPerSession},
-		{"max_group_name_bytes", l.MaxGroupNameBytes},
+		{"max_sessions", t.MaxSessions},
+		{"max_connections_per_user", t.MaxConnectionsPerUser},
+		{"max_groups", t.MaxGroups},
+		{"max_groups_per_session", t.MaxGroupsPerSession},
+		{"max_group_name_bytes", t.MaxGroupNameBytes},
+		{"max_message_size", t.MaxMessageSize},
+		{"max_messages_per_second", t.MaxMessagesPerSecond},
+		{"max_bytes_per_second", t.MaxBytesPerSecond},
 	} {
 		if f.n < 0 {
 			report(prefix+"."+f.key, negative(f.n))
 		}
 	}
-	if l.MaxGroupNameBytes > wire.MaxGroup {
-		report(prefix+".max_group_name_bytes", fmt.Sprintf("%d is above %d, the limit of the protocol", l.MaxGroupNameBytes, wire.MaxGroup))
+	if t.MaxGroupNameBytes > wire.MaxGroup {
+		report(prefix+".max_group_name_bytes", fmt.Sprintf("%d is above %d, the limit of the protocol", t.MaxGroupNameBytes, wire.MaxGroup))
+	}
+	oneOf(prefix+".duplicate_login", t.DuplicateLogin, report, AllowDuplicates, NewestWins, OldestWins)
+	oneOf(prefix+".events", t.Events, report, EventsNone, EventsEcho)
+	if len(t.Label) > maxLabel {
+		report(prefix+".label", fmt.Sprintf("longer than %d bytes", maxLabel))
+	}
+	auth.ValidateKeys(prefix+".keys", t.Keys, report)
+	auth.ValidateOrigins(prefix+".origins", t.Origins, report)
+}
+
+// validateDefaults reports what cannot be the default of all hubs.
+func (t *Tenant) validateDefaults(prefix string, report func(key, problem string)) {
+	if len(t.Keys) > 0 {
+		report(prefix+".keys", "the keys of all hubs are auth.keys")
+	}
+	if len(t.Origins) > 0 {
+		report(prefix+".origins", "the origins of all hubs are auth.origins")
+	}
+	if t.Label != "" {
+		report(prefix+".label", "a label is for a single hub")
 	}
 }
 
-func negative(n int) string { return fmt.Sprintf("%d is negative (0 means the default)", n) }
+// oneOf reports a value that is none of the known ones; "" means the default.
+func oneOf(key, value string, report func(key, problem string), known ...string) {
+	if value != "" && !slices.Contains(known, value) {
+		report(key, fmt.Sprintf("%q is not one of %q", value, known))
+	}
+}
+
+func negative[T int | time.Duration](n T) string {
+	return fmt.Sprintf("%v is negative (0 means the default)", n)
+}

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"sluice/auth"
 	"sluice/hub"
 )
 
@@ -14,15 +15,27 @@ func TestValidate(t *testing.T) {
 		want []string // key and a word of the problem
 	}{
 		{"zero", hub.Config{}, nil},
-		{"declared", hub.Config{Hubs: map[string]hub.Limits{"a": {MaxSessions: 5}, "b": {}}}, nil},
-		{"negative", hub.Config{MaxHubs: -1, Limits: hub.Limits{MaxSessions: -1, MaxGroups: -1, MaxGroupsPerSession: -1, MaxGroupNameBytes: -1}},
-			[]string{"max_hubs negative", "limits.max_sessions negative", "limits.max_groups negative",
-				"limits.max_groups_per_session negative", "limits.max_group_name_bytes negative"}},
-		{"in a hub", hub.Config{Hubs: map[string]hub.Limits{"chat": {MaxGroups: -1, MaxGroupNameBytes: 2000}}},
+		{"declared", hub.Config{Hubs: map[string]hub.Tenant{"a": {MaxSessions: 5}, "b": {}}}, nil},
+		{"negative", hub.Config{MaxHubs: -1, Defaults: hub.Tenant{MaxSessions: -1, MaxGroups: -1, MaxGroupsPerSession: -1, MaxGroupNameBytes: -1}},
+			[]string{"max_hubs negative", "defaults.max_sessions negative", "defaults.max_groups negative",
+				"defaults.max_groups_per_session negative", "defaults.max_group_name_bytes negative"}},
+		{"in a hub", hub.Config{Hubs: map[string]hub.Tenant{"chat": {MaxGroups: -1, MaxGroupNameBytes: 2000}}},
 			[]string{"hubs.chat.max_groups negative", "hubs.chat.max_group_name_bytes 1024"}},
-		{"names", hub.Config{Hubs: map[string]hub.Limits{"Chat": {}, "chat": {}, "no name": {}}},
+		{"names", hub.Config{Hubs: map[string]hub.Tenant{"Chat": {}, "chat": {}, "no name": {}}},
 			[]string{"hubs.chat same", "hubs.no name letter"}},
-		{"too many", hub.Config{MaxHubs: 1, Hubs: map[string]hub.Limits{"a": {}, "b": {}}},
+		{"limits and rules", hub.Config{Defaults: hub.Tenant{
+			MaxConnectionsPerUser: -1, MaxMessageSize: -1, MaxMessagesPerSecond: -1, MaxBytesPerSecond: -1,
+			DuplicateLogin: "newest", Events: "mirror"}, TokenNotice: -1},
+			[]string{"token_notice negative", "defaults.max_connections_per_user negative", "defaults.max_message_size negative",
+				"defaults.max_messages_per_second negative", "defaults.max_bytes_per_second negative",
+				"defaults.duplicate_login newest_wins", "defaults.events echo"}},
+		{"its own", hub.Config{Hubs: map[string]hub.Tenant{"chat": {
+			Keys: []auth.Key{{Secret: "short"}}, Origins: []string{"nowhere"}, Label: strings.Repeat("x", 65)}}},
+			[]string{"hubs.chat.label 64", "hubs.chat.keys[0].secret 32", "hubs.chat.origins[0] scheme"}},
+		{"not for all", hub.Config{Defaults: hub.Tenant{
+			Keys: []auth.Key{{Secret: auth.Secret(strings.Repeat("k", 32))}}, Origins: []string{"*"}, Label: "x"}},
+			[]string{"defaults.keys auth.keys", "defaults.origins auth.origins", "defaults.label single"}},
+		{"too many", hub.Config{MaxHubs: 1, Hubs: map[string]hub.Tenant{"a": {}, "b": {}}},
 			[]string{"max_hubs 2"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -41,10 +54,19 @@ func TestValidate(t *testing.T) {
 	}
 }
 
+func TestLabel(t *testing.T) {
+	n := hub.New(hub.Config{Hubs: map[string]hub.Tenant{"a": {Label: "shared"}, "b": {}}}, 1)
+	for name, want := range map[string]string{"a": "shared", "b": "b"} {
+		if h, _ := n.Hub(name); h.Stats().Label != want {
+			t.Errorf("hub %s has the label %q", name, h.Stats().Label)
+		}
+	}
+}
+
 func TestDeclaredLimits(t *testing.T) {
 	n := hub.New(hub.Config{
-		Hubs:   map[string]hub.Limits{"Small": {MaxGroupsPerSession: 1}, "Plain": {}},
-		Limits: hub.Limits{MaxGroupsPerSession: 2},
+		Hubs:     map[string]hub.Tenant{"Small": {MaxGroupsPerSession: 1}, "Plain": {}},
+		Defaults: hub.Tenant{MaxGroupsPerSession: 2},
 	}, 1)
 	for name, limit := range map[string]int64{"small": 1, "plain": 2} {
 		h, _ := n.Hub(name)

@@ -3,6 +3,7 @@ package hub_test
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"sluice/auth"
 	"sluice/frame"
@@ -27,6 +28,13 @@ func (s screen) Send(m *frame.Message) bool {
 	fmt.Printf("to %s: %s\n", s, text)
 	return true
 }
+
+func (s screen) Write(op frame.Opcode, payload []byte) bool {
+	fmt.Printf("to %s: %s\n", s, payload)
+	return true
+}
+
+func (s screen) Expire(time.Time) {}
 
 func (s screen) Close(code frame.CloseCode, reason string) {
 	fmt.Printf("close %s: %d %s\n", s, code, reason)

@@ -2,22 +2,37 @@ package hub
 
 import (
 	"fmt"
+	"time"
 	"unsafe"
 
+	"sluice/engine/wheel"
 	"sluice/hub/wire"
 )
 
 const (
-	SessionSize    = unsafe.Sizeof(Session{})
-	MembershipSize = unsafe.Sizeof(membership{})
-	MemberSize     = unsafe.Sizeof(member{})
-	RosterSize     = unsafe.Sizeof(roster{})
-	GroupSize      = unsafe.Sizeof(group{})
-	DeliverySize   = unsafe.Sizeof(delivery{})
+	SessionSize     = unsafe.Sizeof(Session{})
+	ExtraSize       = unsafe.Sizeof(extra{})
+	MembershipSize  = unsafe.Sizeof(membership{})
+	MemberSize      = unsafe.Sizeof(member{})
+	RosterSize      = unsafe.Sizeof(roster{})
+	GroupSize       = unsafe.Sizeof(group{})
+	DeliverySize    = unsafe.Sizeof(delivery{})
+	PublicationSize = unsafe.Sizeof(publication{})
 )
 
 // Speak teaches the node one more grammar; before the first session only.
 func (n *Node) Speak(g wire.Grammar) { n.speak(g) }
+
+// Request gives the session a message that is decoded already.
+func (s *Session) Request(req wire.Request) { s.handle(&req) }
+
+// SetClock gives the node another clock; before the first session only.
+func (n *Node) SetClock(now func() time.Time) {
+	n.now, n.started = now, now()
+	for i := range n.lanes {
+		n.lanes[i].wheel = wheel.New[extra](wheelSlots, n.tickAt(n.started))
+	}
+}
 
 // RosterCap returns the capacity of a group's list of members on one loop.
 func (h *Hub) RosterCap(group string, loop int) int {
@@ -31,6 +46,9 @@ func (h *Hub) RosterCap(group string, loop int) int {
 // Check compares everything that is written down twice: counts with lists, and
 // memberships with the places they point to. All loops must be at rest.
 func (h *Hub) Check() error {
+	if err := h.checkRegistry(); err != nil {
+		return err
+	}
 	groups := 0
 	var err error
 	h.groups.Range(func(name string, g *group) bool {
@@ -43,6 +61,45 @@ func (h *Hub) Check() error {
 	}
 	if n := h.groupCount.Load(); n != int64(groups) {
 		return fmt.Errorf("hub %s counts %d groups and has %d", h.name, n, groups)
+	}
+	return nil
+}
+
+// checkRegistry compares the sessions of the loops with what other goroutines can
+// look up.
+func (h *Hub) checkRegistry() error {
+	sessions, users, speakers := 0, 0, [maxGrammars]int32{}
+	for i := range h.residents {
+		r := &h.residents[i]
+		if int(r.count.Load()) != len(r.sessions) {
+			return fmt.Errorf("hub %s, loop %d: count %d, %d sessions", h.name, i, r.count.Load(), len(r.sessions))
+		}
+		for at, s := range r.sessions {
+			sessions++
+			speakers[s.grammar]++
+			if s.lane.index != i || s.place != int32(at) || s.hub != h {
+				return fmt.Errorf("hub %s, loop %d: session %d does not know its place", h.name, i, at)
+			}
+			if found, _ := h.connections.Load(s.id); found != s {
+				return fmt.Errorf("hub %s: session %s cannot be found", h.name, s.ID())
+			}
+			if s.user == "" {
+				continue
+			}
+			users++
+			if all, _ := h.users.Load(s.user); all[s.userPlace] != s {
+				return fmt.Errorf("hub %s: session %s is not among those of user %s", h.name, s.ID(), s.user)
+			}
+		}
+	}
+	h.users.Range(func(_ string, all []*Session) bool { users -= len(all); return true })
+	if n := h.connections.Len(); n != sessions || h.sessions.Load() != int64(n) || users != 0 {
+		return fmt.Errorf("hub %s: %d sessions, %d counted, %d known, %d more than its users have", h.name, sessions, h.sessions.Load(), n, users)
+	}
+	for i := range speakers {
+		if n := h.speakers[i].Load(); n != speakers[i] {
+			return fmt.Errorf("hub %s: counts %d speakers of grammar %d and has %d", h.name, n, i, speakers[i])
+		}
 	}
 	return nil
 }
@@ -66,7 +123,7 @@ func (g *group) check(name string) error {
 			}
 		}
 	}
-	if refs != g.refs || refs == 0 {
+	if int32(refs) != g.refs || refs == 0 {
 		return fmt.Errorf("group %s: %d references, %d members", name, g.refs, refs)
 	}
 	for i := range speakers {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"sluice/auth"
 	"sluice/frame"
@@ -17,6 +18,7 @@ import (
 type stepLoop struct {
 	index int
 	full  bool // Post refuses
+	eager bool // Post runs the task at once
 	tasks []hub.Task
 }
 
@@ -25,10 +27,14 @@ var _ hub.Loop = (*stepLoop)(nil)
 func (l *stepLoop) Index() int { return l.index }
 
 func (l *stepLoop) Post(t hub.Task) bool {
-	if l.full {
+	switch {
+	case l.full:
 		return false
+	case l.eager:
+		t.Run()
+	default:
+		l.tasks = append(l.tasks, t)
 	}
-	l.tasks = append(l.tasks, t)
 	return true
 }
 
@@ -116,22 +122,27 @@ func (f taskFunc) Run() { f() }
 
 // fakeLink keeps what it is sent.
 type fakeLink struct {
-	full   bool // Send refuses
-	got    []string
-	closed bool
-	code   frame.CloseCode
-	reason string
+	full    bool // Send and Write refuse
+	got     []string
+	closed  bool
+	code    frame.CloseCode
+	reason  string
+	expires time.Time // of the last Expire
 }
 
 var _ hub.Link = (*fakeLink)(nil)
 
-func (l *fakeLink) Send(m *frame.Message) bool {
+func (l *fakeLink) Send(m *frame.Message) bool { return l.Write(m.Op(), m.Payload()) }
+
+func (l *fakeLink) Write(_ frame.Opcode, payload []byte) bool {
 	if l.full || l.closed {
 		return false
 	}
-	l.got = append(l.got, string(m.Payload()))
+	l.got = append(l.got, string(payload))
 	return true
 }
+
+func (l *fakeLink) Expire(at time.Time) { l.expires = at }
 
 func (l *fakeLink) Close(code frame.CloseCode, reason string) {
 	l.closed, l.code, l.reason = true, code, reason
@@ -161,16 +172,22 @@ func (l *fakeLink) data(t *testing.T) []string {
 	return data
 }
 
-// world is a node with stepped loops and, if not asked otherwise, one hub.
+// world is a node with stepped loops, a clock that stands still and one hub.
 type world struct {
 	t     *testing.T
 	node  *hub.Node
 	hub   *hub.Hub
 	loops []*stepLoop
+	now   time.Time
 }
 
-func newWorld(t *testing.T, loops int, limits hub.Limits) *world {
-	w := &world{t: t, node: hub.New(hub.Config{Hubs: map[string]hub.Limits{"chat": limits}}, loops)}
+func newWorld(t *testing.T, loops int, tenant hub.Tenant) *world {
+	w := &world{
+		t:    t,
+		node: hub.New(hub.Config{Hubs: map[string]hub.Tenant{"chat": tenant}}, loops),
+		now:  time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC),
+	}
+	w.node.SetClock(func() time.Time { return w.now })
 	w.hub, _ = w.node.Hub("chat")
 	for i := range loops {
 		w.loops = append(w.loops, &stepLoop{index: i})
@@ -188,6 +205,23 @@ func (w *world) drain() {
 	for _, l := range w.loops {
 		l.drain()
 	}
+}
+
+// wait lets time pass and the deadlines of that time come.
+func (w *world) wait(d time.Duration) {
+	w.now = w.now.Add(d)
+	w.node.Tick()
+	w.drain()
+}
+
+// eagerly calls f, which may wait for loops, and returns its error. The loops are
+// at rest.
+func (w *world) eagerly(f func() error) error {
+	for _, l := range w.loops {
+		l.eager = true
+		defer func() { l.eager = false }()
+	}
+	return f()
 }
 
 // roles compiles roles of the token.

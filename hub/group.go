@@ -14,14 +14,12 @@ type group struct {
 	name string
 
 	// refs counts the memberships; guarded by the stripe lock of Hub.groups.
-	refs int
+	refs int32
+
+	speakers tongues // of the members
 
 	// published numbers the publications of the group from 1; see member.since.
 	published atomic.Uint64
-
-	// speakers counts the members by grammar: a publication is encoded only in
-	// the grammars that somebody here speaks.
-	speakers [maxGrammars]atomic.Int32
 
 	// rosters has one element per loop. They are not padded: a roster changes
 	// with a join or leave, and is otherwise read.
@@ -35,6 +33,9 @@ type roster struct {
 	// count is len(members), for publishers on other goroutines.
 	count atomic.Int32
 }
+
+func (r *roster) len() int          { return len(r.members) }
+func (r *roster) at(i int) *Session { return r.members[i].session }
 
 // member is one session's place in a roster. What a delivery needs stands here
 // and not behind a pointer to the session, because a fan-out walks the roster
@@ -59,9 +60,9 @@ func (s *Session) join(name string) refusal {
 		return accepted
 	}
 	switch {
-	case !auth.ValidGroup(name) || len(name) > h.limits.MaxGroupNameBytes:
+	case !h.validGroup(name):
 		return invalidGroup
-	case len(s.memberships) >= h.limits.MaxGroupsPerSession:
+	case len(s.memberships) >= h.policy.MaxGroupsPerSession:
 		return tooManyGroups
 	}
 	g := h.acquire(name)
@@ -69,6 +70,28 @@ func (s *Session) join(name string) refusal {
 		return hubGroupsFull
 	}
 	g.add(s)
+	return accepted
+}
+
+func (h *Hub) validGroup(name string) bool {
+	return auth.ValidGroup(name) && len(name) <= h.policy.MaxGroupNameBytes
+}
+
+// leaveGroup ends the session's membership in the group of that name, if it has
+// one.
+func (s *Session) leaveGroup(name string) {
+	if g, ok := s.hub.groups.Load(name); ok {
+		if i := s.membership(g); i >= 0 {
+			s.leave(i)
+		}
+	}
+}
+
+// leaveAll ends all memberships of the session.
+func (s *Session) leaveAll() refusal {
+	for len(s.memberships) > 0 {
+		s.leave(len(s.memberships) - 1)
+	}
 	return accepted
 }
 
@@ -103,7 +126,7 @@ func (s *Session) membership(g *group) int {
 func (h *Hub) acquire(name string) *group {
 	g, _ := h.groups.Compute(name, func(g *group, ok bool) (*group, bool) {
 		if !ok {
-			if h.groupCount.Add(1) > int64(h.limits.MaxGroups) {
+			if h.groupCount.Add(1) > int64(h.policy.MaxGroups) {
 				h.groupCount.Add(-1)
 				return nil, false
 			}
@@ -158,14 +181,14 @@ func (g *group) remove(s *Session, index int32) {
 	g.speakers[s.grammar].Add(-1)
 }
 
-// shrink returns the list in less memory when most of it is unused, so that a
-// group does not keep the memory of its busiest hour.
-func shrink(members []member) []member {
+// shrink returns the list in less memory when most of it is unused, so that
+// nothing keeps the memory of its busiest hour.
+func shrink[T any](list []T) []T {
 	const small = 64
-	if cap(members) <= small || len(members) > cap(members)/4 {
-		return members
+	if cap(list) <= small || len(list) > cap(list)/4 {
+		return list
 	}
-	smaller := make([]member, len(members), 2*len(members))
-	copy(smaller, members)
+	smaller := make([]T, len(list), 2*len(list))
+	copy(smaller, list)
 	return smaller
 }

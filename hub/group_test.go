@@ -8,7 +8,7 @@ import (
 )
 
 func TestGroupLastsFromFirstJoinToLastLeave(t *testing.T) {
-	w := newWorld(t, 2, hub.Limits{})
+	w := newWorld(t, 2, hub.Tenant{})
 	a, b := w.open(0), w.open(1)
 	groups := func(want int64) {
 		t.Helper()
@@ -29,7 +29,7 @@ func TestGroupLastsFromFirstJoinToLastLeave(t *testing.T) {
 }
 
 func TestJoinTwiceIsOneMembership(t *testing.T) {
-	w := newWorld(t, 1, hub.Limits{MaxGroupsPerSession: 2})
+	w := newWorld(t, 1, hub.Tenant{MaxGroupsPerSession: 2})
 	a := w.open(0, "g", "g")
 	a.join("g")
 	a.send("g", "once")
@@ -40,7 +40,7 @@ func TestJoinTwiceIsOneMembership(t *testing.T) {
 }
 
 func TestGroupLimits(t *testing.T) {
-	w := newWorld(t, 1, hub.Limits{MaxGroupsPerSession: 2, MaxGroups: 3})
+	w := newWorld(t, 1, hub.Tenant{MaxGroupsPerSession: 2, MaxGroups: 3})
 	a, b := w.open(0, "1", "2"), w.open(0, "3")
 
 	refuse := func(c *client, group, label string) {
@@ -69,7 +69,7 @@ func TestGroupLimits(t *testing.T) {
 func TestSwapRemove(t *testing.T) {
 	const members = 5
 	for out := range members {
-		w := newWorld(t, 1, hub.Limits{})
+		w := newWorld(t, 1, hub.Tenant{})
 		var clients []*client
 		for i := range members {
 			// The memberships of a session stand in different orders.
@@ -90,7 +90,7 @@ func TestSwapRemove(t *testing.T) {
 }
 
 func TestRosterGivesMemoryBack(t *testing.T) {
-	w := newWorld(t, 1, hub.Limits{})
+	w := newWorld(t, 1, hub.Tenant{})
 	var clients []*client
 	for range 1000 {
 		clients = append(clients, w.open(0, "g"))
@@ -108,7 +108,7 @@ func TestRosterGivesMemoryBack(t *testing.T) {
 }
 
 func TestManyGroupsOfOneSession(t *testing.T) {
-	w := newWorld(t, 1, hub.Limits{})
+	w := newWorld(t, 1, hub.Tenant{})
 	a, b := w.open(0), w.open(0)
 	for i := range 1000 {
 		a.join(fmt.Sprint(i))

@@ -2,7 +2,6 @@ package hub
 
 import (
 	"crypto/rand"
-	"slices"
 	"sync/atomic"
 
 	"sluice/auth"
@@ -11,38 +10,52 @@ import (
 	"sluice/shard"
 )
 
-// Lock stripes of a node's map of hubs and of a hub's map of groups. Tenants are
-// few and looked up once per connection; groups are looked up once per
-// publication, by every loop.
+// Lock stripes of a node's map of hubs and of the maps of a hub. Tenants are few
+// and looked up once per connection; connections and users change once per
+// connection; groups are looked up once per publication, by every loop.
 const (
-	hubStripes   = 16
-	groupStripes = 32
+	hubStripes        = 16
+	connectionStripes = 16
+	groupStripes      = 32
 )
 
-// Hub is one tenant. Nothing crosses from one hub to another: names of groups,
-// limits and counters are each hub's own.
+// Hub is one tenant. Nothing crosses from one hub to another: connection ids,
+// users, groups, permissions, limits and counters are each hub's own.
 type Hub struct {
 	// static after creation
 	node   *Node
 	name   string // canonical
-	limits Limits
+	policy policy
 
-	groups *shard.Map[string, *group]
+	// Who is there, for any goroutine to ask. The slices of users are changed
+	// under the stripe lock only; Session.userPlace is the index.
+	connections *shard.Map[connectionID, *Session]
+	users       *shard.Map[string, []*Session]
+	groups      *shard.Map[string, *group]
 
-	// tallies has one element per loop, added to by that loop only.
+	residents []residents // one for each loop
+	speakers  tongues     // of all sessions
+
+	// tallies has one element per loop, added to by that loop only, and a last
+	// one for all other goroutines.
 	tallies []tally
 
 	sessions   atomic.Int64
 	groupCount atomic.Int64
+	rates      rates
 }
 
-func newHub(n *Node, name string, limits Limits) *Hub {
+func newHub(n *Node, name string, p policy) *Hub {
 	return &Hub{
-		node:    n,
-		name:    name,
-		limits:  limits,
-		groups:  shard.New[string, *group](groupStripes),
-		tallies: make([]tally, len(n.lanes)),
+		node:        n,
+		name:        name,
+		policy:      p,
+		connections: shard.New[connectionID, *Session](connectionStripes),
+		users:       shard.New[string, []*Session](connectionStripes),
+		groups:      shard.New[string, *group](groupStripes),
+		residents:   make([]residents, len(n.lanes)),
+		tallies:     make([]tally, len(n.lanes)+1),
+		rates:       newRates(p.MaxMessagesPerSecond, p.MaxBytesPerSecond),
 	}
 }
 
@@ -57,33 +70,50 @@ func (h *Hub) Name() string { return h.name }
 // g must be a grammar chosen by [wire.Select]. The error is a *frame.Error with
 // the code to close the link with; then there is no session.
 func (h *Hub) Open(loop Loop, link Link, id auth.Identity, g wire.Grammar) (*Session, error) {
+	return h.open(loop, link, id, g, nil)
+}
+
+// OpenRaw is Open for a client without a subprotocol, whose every message is
+// published to one group.
+func (h *Hub) OpenRaw(loop Loop, link Link, id auth.Identity, g wire.Grammar, pipe Pipe) (*Session, error) {
+	return h.open(loop, link, id, g, &pipe)
+}
+
+func (h *Hub) open(loop Loop, link Link, id auth.Identity, g wire.Grammar, pipe *Pipe) (*Session, error) {
 	lane := &h.node.lanes[loop.Index()]
-	if lane.loop == nil {
-		lane.loop = loop
-		lane.stopwatch, _ = loop.(Stopwatch)
-	}
+	lane.attach(loop)
 	s := &Session{
-		hub:         h,
-		lane:        lane,
-		link:        link,
-		permissions: id.Permissions,
-		user:        id.User,
-		grammar:     h.node.grammar(g),
+		hub:     h,
+		lane:    lane,
+		link:    link,
+		user:    id.User,
+		grammar: h.node.grammar(g),
 	}
 	rand.Read(s.id[:]) // never fails
+	s.bind(&id)
+	if g.Name() == "" {
+		s.flags |= flagRaw
+	}
+	if pipe != nil {
+		s.seldom().pipe, s.extra.pipeNoEcho = []byte(pipe.Group), pipe.NoEcho
+	}
 	if r := h.admit(s, id.Groups); r != accepted {
 		lane.tally(h).refused[r].Add(1)
 		return nil, &frame.Error{Code: refusals[r].code, Reason: refusals[r].message}
 	}
-	s.reply(g.AppendConnected(lane.blank(), s.ID(), s.user))
+	s.reply(g.AppendConnected(lane.blank(), &wire.Connected{ConnectionID: s.ID(), UserID: s.user}))
 	return s, nil
 }
 
 // admit counts the session in and joins its first groups: all of it or nothing.
 func (h *Hub) admit(s *Session, groups []string) refusal {
-	if h.sessions.Add(1) > int64(h.limits.MaxSessions) {
+	if h.sessions.Add(1) > int64(h.policy.MaxSessions) {
 		h.sessions.Add(-1)
 		return hubFull
+	}
+	if r := h.register(s); r != accepted {
+		h.sessions.Add(-1)
+		return r
 	}
 	for _, name := range groups {
 		if r := s.join(name); r != accepted {
@@ -92,13 +122,4 @@ func (h *Hub) admit(s *Session, groups []string) refusal {
 		}
 	}
 	return accepted
-}
-
-// grammar returns the node's number of a grammar.
-func (n *Node) grammar(g wire.Grammar) uint8 {
-	i := slices.Index(n.grammars, g)
-	if i < 0 {
-		panic("hub: a session with a grammar that the node does not speak: " + g.Name())
-	}
-	return uint8(i)
 }

@@ -1,6 +1,10 @@
 package hub
 
-import "sluice/frame"
+import (
+	"time"
+
+	"sluice/frame"
+)
 
 // Task is work for a loop. Run is called once, on the loop's goroutine.
 type Task = interface{ Run() }
@@ -30,8 +34,8 @@ type Stopwatch interface {
 }
 
 // Link is the client at the other end of a session: a connection of the engine,
-// a session of the HTTP fallback, a fake in a test. Both methods are called on
-// the session's loop only and do not block. Neither may call back into the hub:
+// a session of the HTTP fallback, a fake in a test. The methods are called on the
+// session's loop only and do not block. None may call back into the hub:
 // the hub is walking its member lists, so a link that ends here reports
 // [Session.Closed] after the method has returned.
 type Link interface {
@@ -39,6 +43,14 @@ type Link interface {
 	// with other links and read only. False means that this link will not get
 	// it: the link is closed, or its slow-consumer policy refused.
 	Send(m *frame.Message) bool
+
+	// Write queues a message for this link alone, copying the payload. It answers
+	// as Send does.
+	Write(op frame.Opcode, payload []byte) bool
+
+	// Expire sets the time at which the link ends because the client's token has
+	// expired, in place of the one it had.
+	Expire(at time.Time)
 
 	// Close ends the link after what is queued, with a close code and a reason
 	// for people to read. Calling it again does nothing.

@@ -33,7 +33,7 @@ func (l *timedLoop) Delivered(stamp int64) {
 // its messages were sent; one without a stamp is not, and the size of every
 // fan-out is recorded.
 func TestMeasure(t *testing.T) {
-	w := newWorld(t, 2, hub.Limits{})
+	w := newWorld(t, 2, hub.Tenant{})
 	m := metrics.New()
 	w.node.Measure(m.FanOut)
 	var loops []*timedLoop
@@ -70,7 +70,7 @@ func TestMeasure(t *testing.T) {
 
 // TestDraining: the client hears when to come back, and asks for nothing more.
 func TestDraining(t *testing.T) {
-	w := newWorld(t, 1, hub.Limits{})
+	w := newWorld(t, 1, hub.Tenant{})
 	a, b := w.open(0, "g"), w.open(0, "g")
 	a.Draining(3200 * time.Millisecond)
 	a.Draining(time.Second)

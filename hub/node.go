@@ -1,16 +1,17 @@
-// Package hub is the middle of the node: tenants (hubs), sessions, groups,
+// Package hub is the middle of the node: tenants (hubs), sessions, users, groups,
 // permissions and delivery. It owns what a client has joined and who gets which
 // message. It does not own sockets, frames on the wire, heartbeats, outbound
 // queues or the checking of tokens: a client is a [Link], an event loop is a
 // [Loop], who the client is comes in as an [auth.Identity], and what it says is
 // read and written by the grammars of hub/wire.
 //
-// Goroutines: a session belongs to the loop it was opened on. Open, Receive and
-// Closed are called on that loop and never at the same time. [Node.Hub],
-// [Node.Stats] and [Hub.Stats] may be called from any goroutine. The package
-// starts no goroutine, reads no clock and blocks nowhere; the only locks are
-// those of the maps from names to hubs and to groups, held for a few
-// instructions when a group is joined, left or looked up.
+// Goroutines: a session belongs to the loop it was opened on. Open, OpenRaw and
+// the methods of Session are called on that loop and never at the same time. What
+// back ends do ([Hub.SendToGroup] and so on) and what is asked about a hub may be
+// called from any goroutine but a loop: some of it waits for loops. The package
+// starts no goroutine, and nothing blocks on a loop; the only locks are those of
+// the maps from names and ids to hubs, connections, users and groups, held for a
+// few instructions when something comes, goes or is looked up.
 //
 // DESIGN.md tells how a message travels and what is promised about its order.
 package hub
@@ -19,25 +20,31 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"sluice/auth"
+	"sluice/engine/wheel"
 	"sluice/frame"
 	"sluice/hub/wire"
 	"sluice/internal/metrics"
 	"sluice/shard"
 )
 
-// maxGrammars is how many grammars one node can speak; each costs four bytes in
-// a group and eight in a publication.
-const maxGrammars = 4
-
 // Node holds all hubs of the process. Make one with [New].
 type Node struct {
 	// static after New
-	cfg      Config
-	lanes    []lane // one per loop
-	grammars []wire.Grammar
-	pongs    []*frame.Message // the answer to ping in each grammar, made once
+	cfg       Config
+	lanes     []lane // one per loop
+	grammars  []wire.Grammar
+	sequenced grammarSet
+	pongs     []*frame.Message // the answer to ping in each grammar, made once
+	started   time.Time
+	now       func() time.Time
+	fanOut    *metrics.Recorder // of publications from outside the loops; nil when nobody asked for it
+	verifier  func(hub string) Verifier
+	handler   Handler
+
+	encoders encoders
 
 	hubs *shard.Map[string, *Hub] // by canonical name; hubs are never removed
 
@@ -52,15 +59,22 @@ func New(cfg Config, loops int) *Node {
 		cfg:   cfg,
 		lanes: make([]lane, loops),
 		hubs:  shard.New[string, *Hub](hubStripes),
+		now:   time.Now,
 	}
+	n.started = n.now()
 	for i := range n.lanes {
-		n.lanes[i].index = i
+		l := &n.lanes[i]
+		l.index, l.node = i, n
+		l.wheel = wheel.New[extra](wheelSlots, n.tickAt(n.started))
 	}
-	n.speak(wire.JSONv1{})
-	for name, limits := range cfg.Hubs {
+	for _, g := range grammars() {
+		n.speak(g)
+	}
+	for name, tenant := range cfg.Hubs {
 		name = auth.CanonicalHub(name)
-		n.hubs.Store(name, newHub(n, name, limits))
+		n.hubs.Store(name, newHub(n, name, newPolicy(tenant)))
 	}
+	n.cfg.Hubs = nil // it holds keys
 	return n
 }
 
@@ -70,14 +84,13 @@ func (n *Node) Measure(fanOut *metrics.Histogram) {
 	for i := range n.lanes {
 		n.lanes[i].fanOut = fanOut.Recorder()
 	}
+	n.fanOut = fanOut.Recorder()
 }
 
-// speak adds a grammar to those of the node.
-func (n *Node) speak(g wire.Grammar) {
-	var l lane
-	n.grammars = append(n.grammars, g)
-	n.pongs = append(n.pongs, l.seal(g, g.AppendPong(l.blank())))
-}
+// Verify has the tokens of clients that stay connected judged by what of returns
+// for their hub. Without it, such tokens are refused. Call it before the first
+// session is opened.
+func (n *Node) Verify(of func(hub string) Verifier) { n.verifier = of }
 
 // Hub returns the hub of that name, in any letter case. An undeclared hub is
 // created when the configuration allows it; false means that there is no such
@@ -106,7 +119,7 @@ func (n *Node) create(name string) (*Hub, bool) {
 	}
 	// Cloned: the caller's string may be a piece of a request.
 	name = strings.Clone(name)
-	h := newHub(n, name, n.cfg.Limits)
+	h := newHub(n, name, newPolicy(n.cfg.Defaults))
 	n.hubs.Store(name, h)
 	return h, true
 }

@@ -9,7 +9,7 @@ import (
 )
 
 func TestHubNames(t *testing.T) {
-	n := hub.New(hub.Config{Hubs: map[string]hub.Limits{"Chat": {}}}, 1)
+	n := hub.New(hub.Config{Hubs: map[string]hub.Tenant{"Chat": {}}}, 1)
 	a, ok := n.Hub("chat")
 	if !ok || a.Name() != "chat" {
 		t.Fatalf("hub %v, %v", a, ok)
@@ -24,7 +24,7 @@ func TestHubNames(t *testing.T) {
 
 func TestCreateOnFirstUse(t *testing.T) {
 	n := hub.New(hub.Config{
-		Hubs:             map[string]hub.Limits{"declared": {}},
+		Hubs:             map[string]hub.Tenant{"declared": {}},
 		CreateOnFirstUse: true,
 		MaxHubs:          3,
 	}, 1)
@@ -64,7 +64,7 @@ func TestMaxHubsIsExact(t *testing.T) {
 }
 
 func TestStatsListEveryLabel(t *testing.T) {
-	w := newWorld(t, 1, hub.Limits{})
+	w := newWorld(t, 1, hub.Tenant{})
 	s := w.hub.Stats()
 	seen := map[string]bool{}
 	for _, c := range append(s.Dropped, s.Refused...) {

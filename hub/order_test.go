@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"sluice/auth"
 	"sluice/frame"
@@ -14,14 +15,16 @@ import (
 )
 
 // The promise of DESIGN.md under load: loops with their own goroutines, sessions
-// that publish, join, leave and die at random, no link that refuses. Each session
-// checks what it gets: from every sender the numbers go up one by one from its
-// join to its leave, and never come again after a new join.
+// that publish, join, leave and die at random, back ends that publish meanwhile, no
+// link that refuses. Each session checks what it gets: from every sender the
+// numbers go up one by one from its join to its leave, and never come again after a
+// new join.
 
 const (
 	orderLoops    = 3
 	orderSessions = 6 // on each loop
 	orderTurns    = 1500
+	orderBackEnds = 2
 )
 
 var orderGroups = [...]string{"g", "h"}
@@ -44,6 +47,9 @@ type citizen struct {
 func (c *citizen) Close(code frame.CloseCode, reason string) {
 	c.t.Errorf("%s was closed: %d %s", c.name, code, reason)
 }
+
+func (c *citizen) Write(frame.Opcode, []byte) bool { return true }
+func (c *citizen) Expire(time.Time)                {}
 
 func (c *citizen) Send(m *frame.Message) bool {
 	_, data, ok := strings.Cut(string(m.Payload()), `"data":"`)
@@ -101,6 +107,18 @@ func (c *citizen) toggle(g int) {
 	}
 }
 
+// backEnd publishes from a goroutine of its own.
+type backEnd struct {
+	hub  *hub.Hub
+	name string
+	sent [len(orderGroups)]int
+}
+
+func (b *backEnd) publish(g int) {
+	b.sent[g]++
+	b.hub.SendToGroup(orderGroups[g], text(fmt.Sprintf("%s %s %d ", orderGroups[g], b.name, b.sent[g])), hub.Selection{})
+}
+
 // district is a loop with its citizens and its source of chance. As a task it is
 // one turn: it does something and posts itself again.
 type district struct {
@@ -153,7 +171,7 @@ func (d *district) newCitizen() *citizen {
 }
 
 func TestOrder(t *testing.T) {
-	node := hub.New(hub.Config{Hubs: map[string]hub.Limits{"chat": {}}}, orderLoops)
+	node := hub.New(hub.Config{Hubs: map[string]hub.Tenant{"chat": {}}}, orderLoops)
 	h, _ := node.Hub("chat")
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -186,8 +204,21 @@ func TestOrder(t *testing.T) {
 		d.done = busy.Done
 		d.loop.Post(d)
 	}
+	backEnds := make([]*backEnd, orderBackEnds)
+	for i := range backEnds {
+		b := &backEnd{hub: h, name: fmt.Sprintf("back-end-%d", i)}
+		backEnds[i] = b
+		busy.Go(func() {
+			for n := range orderTurns {
+				b.publish(n % len(orderGroups))
+			}
+		})
+	}
 	busy.Wait()
 	everywhere(func(*district) {}) // what is on its way arrives
+	for _, b := range backEnds {
+		b.publish(0)
+	}
 	everywhere(func(d *district) {
 		for _, c := range d.all {
 			c.publish(0)
@@ -200,7 +231,7 @@ func TestOrder(t *testing.T) {
 	for _, d := range districts {
 		for _, c := range d.all {
 			if c.member[0] {
-				c.checkLastWords(districts)
+				c.checkLastWords(districts, backEnds)
 			}
 		}
 	}
@@ -214,12 +245,18 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-func (c *citizen) checkLastWords(districts []*district) {
+func (c *citizen) checkLastWords(districts []*district, backEnds []*backEnd) {
+	check := func(sender string, sent int) {
+		if got := c.current[stream{orderGroups[0], sender}]; got != sent {
+			c.t.Errorf("%s got %s's messages up to %d of %d", c.name, sender, got, sent)
+		}
+	}
 	for _, d := range districts {
 		for _, sender := range d.all {
-			if got := c.current[stream{orderGroups[0], sender.name}]; got != sender.sent[0] {
-				c.t.Errorf("%s got %s's messages up to %d of %d", c.name, sender.name, got, sender.sent[0])
-			}
+			check(sender.name, sender.sent[0])
 		}
+	}
+	for _, b := range backEnds {
+		check(b.name, b.sent[0])
 	}
 }

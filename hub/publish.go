@@ -5,16 +5,28 @@ import (
 	"sluice/hub/wire"
 )
 
-// publication is one message on its way to the members of a group. It does not
-// change once it is made, and is small enough to be copied into one task per loop.
+// publication is one message on its way to its receivers. It does not change
+// once it is made; one that leaves its loop is shared by the tasks of all.
 type publication struct {
 	group  *group
-	number uint64   // see member.since
-	except *Session // the sender, when it does not want its own copy
+	number uint64     // see member.since
+	except *Session   // the sender, when it does not want its own copy
+	only   *selection // nil takes all
 
-	// messages holds the encoding for each grammar that had a speaker in the
-	// group, nil for the others.
-	messages [maxGrammars]*frame.Message
+	messages translations
+}
+
+// translations is one message in each grammar that had a speaker among its
+// receivers when it was made, nil in the others. That of a sequenced grammar is
+// a beginning, which each receiver completes.
+type translations [maxGrammars]*frame.Message
+
+// make fills in m in each of the grammars.
+func (t *translations) make(e *encoder, n *Node, spoken grammarSet, m *wire.Message) {
+	for ; spoken != 0; spoken = spoken.rest() {
+		i := spoken.first()
+		t[i] = e.message(n.grammars[i], m)
+	}
 }
 
 // publish gives m to every member of the group but except: at once to those on
@@ -23,58 +35,80 @@ type publication struct {
 //
 // Copies that cannot be handed to a loop are dropped and counted, and the result
 // is overloaded; the other loops' members have got theirs.
-func (l *lane) publish(g *group, m *wire.GroupMessage, except *Session) refusal {
-	p := l.encode(g, m)
-	p.except = except
+func (l *lane) publish(g *group, m *wire.Message, except *Session) refusal {
+	p := publication{group: g, except: except}
+	p.encode(&l.encoder, m)
 	stamp := l.stamp()
-
-	result, members := accepted, uint64(0)
-	for i := range g.rosters {
-		n := g.rosters[i].count.Load()
-		members += uint64(n)
-		if n == 0 || i == l.index {
-			continue
-		}
-		other := &g.hub.node.lanes[i]
-		if !other.loop.Post(p.task(other, stamp)) {
-			l.tally(g.hub).dropped[loopOverloaded].Add(uint64(n))
-			result = overloaded
-		}
-	}
+	members, r := p.post(l.index, stamp, l.tally(g.hub))
 	p.deliver(l)
 	l.delivered(stamp)
 	l.fanOut.Observe(members)
-	return result
+	return r
 }
 
 // encode numbers the publication and makes its messages, one for each grammar
 // that is spoken in the group: once for all members on all loops. The number
 // comes before the look at the counts; see group.add.
-func (l *lane) encode(g *group, m *wire.GroupMessage) publication {
-	p := publication{group: g, number: g.published.Add(1)}
-	for i, grammar := range g.hub.node.grammars {
-		if g.speakers[i].Load() > 0 {
-			p.messages[i] = l.seal(grammar, grammar.AppendGroupMessage(l.blank(), m))
+func (p *publication) encode(e *encoder, m *wire.Message) {
+	p.number = p.group.published.Add(1)
+	p.messages.make(e, p.group.hub.node, p.group.speakers.spoken(), m)
+}
+
+// nowhere is the index of no loop.
+const nowhere = -1
+
+// post gives the publication to the loops that have members, except to the one
+// with the index home, and returns the number of members on all loops. by counts
+// the copies that are lost.
+func (p *publication) post(home int, stamp int64, by *tally) (members uint64, r refusal) {
+	g := p.group
+	var shared *publication
+	for i := range g.rosters {
+		n := uint64(g.rosters[i].count.Load())
+		members += n
+		if n == 0 || i == home {
+			continue
+		}
+		if shared == nil {
+			shared = new(publication) // most publications stay on their loop and on its stack
+			*shared = *p
+		}
+		to := &g.hub.node.lanes[i]
+		if !to.loop.Post(&delivery{shared, to, stamp}) {
+			by.dropped[loopOverloaded].Add(n)
+			r = overloaded
 		}
 	}
-	return p
+	return members, r
 }
 
 // deliver sends the publication to the members on the lane's loop, where it runs.
 func (p *publication) deliver(l *lane) {
 	var sent, refused uint64
+	direct := ^l.node.sequenced // the grammars whose members need a Send and no more
+	if p.only != nil {
+		direct = 0
+	}
 	members := p.group.rosters[l.index].members
 	for i := range members {
 		m := &members[i]
 		if p.number <= m.since || m.session == p.except {
 			continue
 		}
-		message := p.messages[m.grammar]
+		message, ok := p.messages[m.grammar], false
 		switch {
 		case message == nil: // the grammar has no such message
-		case m.link.Send(message):
-			sent++
+			continue
+		case direct.has(m.grammar):
+			ok = m.link.Send(message)
+		case p.only.takes(m.session):
+			ok = m.session.take(message)
 		default:
+			continue
+		}
+		if ok {
+			sent++
+		} else {
 			refused++
 		}
 	}
@@ -85,32 +119,15 @@ func (p *publication) deliver(l *lane) {
 	}
 }
 
-// task returns the task that delivers on the lane's loop.
-func (p *publication) task(l *lane, stamp int64) Task {
-	if stamp == 0 {
-		return &delivery{publication: *p, lane: l}
-	}
-	return &stampedDelivery{delivery{publication: *p, lane: l}, stamp}
-}
-
 // delivery is a publication as a task for another loop.
 type delivery struct {
-	publication
-	lane *lane // of the loop it is posted to
-}
-
-// Run delivers to the members on the loop.
-func (d *delivery) Run() { d.deliver(d.lane) }
-
-// stampedDelivery is a delivery that is measured. The few that are pay for it:
-// with the stamp, a delivery would be of the next size of the allocator.
-type stampedDelivery struct {
-	delivery
-	stamp int64
+	*publication
+	lane  *lane // of the loop it is posted to
+	stamp int64 // 0 for one that is not measured
 }
 
 // Run delivers to the members on the loop and reports the stamp.
-func (d *stampedDelivery) Run() {
-	d.delivery.Run()
+func (d *delivery) Run() {
+	d.deliver(d.lane)
 	d.lane.delivered(d.stamp)
 }

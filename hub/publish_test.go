@@ -10,12 +10,12 @@ import (
 )
 
 func TestPublishReachesAllLoops(t *testing.T) {
-	w := newWorld(t, 3, hub.Limits{})
+	w := newWorld(t, 3, hub.Tenant{})
 	sender := w.openAs(0, auth.Identity{User: "ann", Permissions: everything, Groups: []string{"g"}}, wire.JSONv1{})
 	near, far, other := w.open(0, "g"), w.open(1, "g"), w.open(1, "h")
 
 	sender.say(`{"type":"sendToGroup","group":"g","data":{"a": 1.50},"ackId":1}`)
-	message := string(wire.JSONv1{}.AppendGroupMessage(nil, &wire.GroupMessage{
+	message := string(wire.JSONv1{}.AppendMessage(nil, &wire.Message{
 		Group: "g", FromUser: "ann", DataType: wire.JSON, Data: []byte(`{"a": 1.50}`),
 	}))
 	equal(t, "sender", sender.link.take(), []string{message, `{"type":"ack","ackId":1,"success":true}`})
@@ -36,7 +36,7 @@ func TestPublishReachesAllLoops(t *testing.T) {
 }
 
 func TestNoEcho(t *testing.T) {
-	w := newWorld(t, 2, hub.Limits{})
+	w := newWorld(t, 2, hub.Tenant{})
 	a, b, c := w.open(0, "g"), w.open(0, "g"), w.open(1, "g")
 	a.say(`{"type":"sendToGroup","group":"g","dataType":"text","data":"x","noEcho":true}`)
 	w.drain()
@@ -46,7 +46,7 @@ func TestNoEcho(t *testing.T) {
 }
 
 func TestSenderNeedNotBeAMember(t *testing.T) {
-	w := newWorld(t, 1, hub.Limits{})
+	w := newWorld(t, 1, hub.Tenant{})
 	a, b := w.open(0), w.open(0, "g")
 	a.send("g", "x")
 	equal(t, "sender", a.link.data(t), nil)
@@ -56,7 +56,7 @@ func TestSenderNeedNotBeAMember(t *testing.T) {
 // TestMembershipAtPublication says who gets a publication that is on its way to
 // another loop: those who were members when it was made, and still are.
 func TestMembershipAtPublication(t *testing.T) {
-	w := newWorld(t, 2, hub.Limits{})
+	w := newWorld(t, 2, hub.Tenant{})
 	sender := w.open(0)
 	stays, leaves, rejoins, dies, joins := w.open(1, "g"), w.open(1, "g"), w.open(1, "g"), w.open(1, "g"), w.open(1)
 
@@ -80,7 +80,7 @@ func TestMembershipAtPublication(t *testing.T) {
 // publications: the second is not sent to the loop, so a session that joins while
 // the first is on its way must not get that one either.
 func TestNoGapAroundJoin(t *testing.T) {
-	w := newWorld(t, 2, hub.Limits{})
+	w := newWorld(t, 2, hub.Tenant{})
 	sender, early, late := w.open(0, "g"), w.open(1, "g"), w.open(1)
 	sender.send("g", "1")
 	early.leave("g")
@@ -93,7 +93,7 @@ func TestNoGapAroundJoin(t *testing.T) {
 
 // TestGroupRemovedOnTheWay has the last member leave and the group made anew.
 func TestGroupRemovedOnTheWay(t *testing.T) {
-	w := newWorld(t, 2, hub.Limits{})
+	w := newWorld(t, 2, hub.Tenant{})
 	sender, a := w.open(0), w.open(1, "g")
 	sender.send("g", "1")
 	a.leave("g")
@@ -104,7 +104,7 @@ func TestGroupRemovedOnTheWay(t *testing.T) {
 }
 
 func TestFullInbox(t *testing.T) {
-	w := newWorld(t, 3, hub.Limits{})
+	w := newWorld(t, 3, hub.Tenant{})
 	a, full1, full2, free := w.open(0, "g"), w.open(1, "g"), w.open(1, "g"), w.open(2, "g")
 	w.loops[1].full = true
 	a.say(`{"type":"sendToGroup","group":"g","dataType":"text","data":"x","ackId":5,"noEcho":true}`)
@@ -124,7 +124,7 @@ func TestFullInbox(t *testing.T) {
 }
 
 func TestRefusingLink(t *testing.T) {
-	w := newWorld(t, 1, hub.Limits{})
+	w := newWorld(t, 1, hub.Tenant{})
 	a, slow, b := w.open(0, "g"), w.open(0, "g"), w.open(0, "g")
 	slow.link.full = true
 	a.send("g", "x")
@@ -142,20 +142,22 @@ type tongue struct {
 
 func (g tongue) Name() string { return "tongue" }
 
-func (g tongue) AppendGroupMessage(dst []byte, m *wire.GroupMessage) []byte {
+func (g tongue) AppendMessage(dst []byte, m *wire.Message) []byte {
 	*g.encoded++
 	return append(append(dst, "tongue "...), m.Data...)
 }
+
+func (g tongue) Offsets() wire.Grammar { return g }
 
 // mute is a grammar without acknowledgements and group messages.
 type mute struct{ wire.JSONv1 }
 
 func (mute) Name() string                                                      { return "mute" }
 func (mute) AppendAck(dst []byte, _ uint64, _ wire.ErrorName, _ string) []byte { return dst }
-func (mute) AppendGroupMessage(dst []byte, _ *wire.GroupMessage) []byte        { return dst }
+func (mute) AppendMessage(dst []byte, _ *wire.Message) []byte                  { return dst }
 
 func TestEncodedOncePerGrammarSpoken(t *testing.T) {
-	w := newWorld(t, 2, hub.Limits{})
+	w := newWorld(t, 2, hub.Tenant{})
 	encoded := 0
 	g := tongue{encoded: &encoded}
 	w.node.Speak(g)
@@ -185,7 +187,7 @@ func TestEncodedOncePerGrammarSpoken(t *testing.T) {
 }
 
 func TestGrammarWithoutAMessage(t *testing.T) {
-	w := newWorld(t, 1, hub.Limits{})
+	w := newWorld(t, 1, hub.Tenant{})
 	w.node.Speak(mute{})
 	a := w.openAs(0, auth.Identity{Permissions: everything, Groups: []string{"g"}}, mute{})
 	a.say(`{"type":"sendToGroup","group":"g","data":"x","ackId":1}`)
@@ -194,7 +196,7 @@ func TestGrammarWithoutAMessage(t *testing.T) {
 
 // TestLargeThenSmall reuses the encoding buffer after a message it does not keep.
 func TestLargeThenSmall(t *testing.T) {
-	w := newWorld(t, 1, hub.Limits{})
+	w := newWorld(t, 1, hub.Tenant{})
 	a := w.open(0, "g")
 	large := strings.Repeat("x", 100<<10)
 	a.send("g", "small")

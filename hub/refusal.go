@@ -5,9 +5,10 @@ import (
 	"sluice/hub/wire"
 )
 
-// refusal is why the hub did not do what a client asked for. The set is bounded:
-// each value is counted, and has its label, its acknowledgement and, where a
-// client can meet it while coming in, its close code.
+// refusal is why the hub did not do what a client or a back end asked for. The
+// set is bounded: each value is counted, and has its label, its acknowledgement,
+// the error for back ends, and the close code for a client that cannot be told
+// otherwise: one that is coming in, or a raw one.
 type refusal uint8
 
 const (
@@ -16,9 +17,17 @@ const (
 	forbidden
 	invalidGroup
 	tooManyGroups
+	tooManyRules
 	hubGroupsFull
 	hubFull
+	userFull
+	replaced
+	rateLimited
+	tooLarge
+	unauthorized
+	noConnection
 	noHandler
+	handlerFailed
 	unsupported
 	overloaded
 	malformed
@@ -31,22 +40,47 @@ var refusals = [refusalCount]struct {
 	name    wire.ErrorName
 	message string
 	code    frame.CloseCode
+	err     error
 }{
 	accepted: {label: "accepted"},
 
-	// An InternalServerError invites the client to try again; the others don't.
-	forbidden:     {"forbidden", wire.Forbidden, "no role allows this for the group", 0},
-	invalidGroup:  {"invalid_group", wire.BadRequest, "the group name is blank or too long", frame.ClosePolicyViolation},
-	tooManyGroups: {"too_many_groups", wire.BadRequest, "the connection is in as many groups as allowed", frame.ClosePolicyViolation},
-	hubGroupsFull: {"hub_groups_full", wire.InternalServerError, "the hub has as many groups as allowed", frame.CloseTryAgainLater},
-	hubFull:       {"hub_full", "", "the hub has as many connections as allowed", frame.CloseTryAgainLater},
-	noHandler:     {"no_handler", wire.InternalServerError, "the hub has no handler for events", 0},
-	unsupported:   {"unsupported", wire.BadRequest, "this kind of message is not supported", 0},
-	overloaded:    {"overloaded", wire.InternalServerError, "overloaded, try again", 0},
+	// An InternalServerError invites the client to try again, TooManyRequests
+	// to do so later; the others don't.
+	forbidden:     {"forbidden", wire.Forbidden, "no role allows this for the group", frame.ClosePolicyViolation, nil},
+	invalidGroup:  {"invalid_group", wire.BadRequest, "the group name is blank or too long", frame.ClosePolicyViolation, ErrInvalidGroup},
+	tooManyGroups: {"too_many_groups", wire.BadRequest, "the connection is in as many groups as allowed", frame.ClosePolicyViolation, ErrTooManyGroups},
+	hubGroupsFull: {"hub_groups_full", wire.InternalServerError, "the hub has as many groups as allowed", frame.CloseTryAgainLater, ErrGroupsFull},
+	rateLimited:   {"rate_limited", wire.TooManyRequests, "the hub is over its rate of messages", 0, ErrRateLimited},
+	tooLarge:      {"too_large", wire.BadRequest, "the message is larger than the hub allows", frame.CloseMessageTooBig, ErrMessageTooLarge},
+	unauthorized:  {"unauthorized", wire.Unauthorized, "the token was refused", 0, nil},
+	noHandler:     {"no_handler", wire.InternalServerError, "the hub has no handler for events", frame.CloseInternalError, nil},
+	handlerFailed: {"handler_failed", wire.InternalServerError, "the handler of events has failed", frame.CloseInternalError, nil},
+	unsupported:   {"unsupported", wire.BadRequest, "this kind of message is not supported", 0, nil},
+	overloaded:    {"overloaded", wire.InternalServerError, "overloaded, try again", 0, ErrOverloaded},
+
+	// Only while coming in, or instead of an answer.
+	hubFull:  {"hub_full", "", "the hub has as many connections as allowed", frame.CloseTryAgainLater, nil},
+	userFull: {"user_full", "", "the user has as many connections as allowed", frame.CloseTryAgainLater, nil},
+	replaced: {"replaced", "", "the user has connected again", frame.CloseReplaced, nil},
+
+	// Only for back ends.
+	tooManyRules: {"too_many_rules", "", "", 0, ErrTooManyRules},
+	noConnection: {"no_connection", "", "", 0, ErrNoConnection},
 
 	// Not answered but closed, with the code and reason of the *wire.Error.
 	malformed: {label: "malformed"},
 }
+
+// or returns the first of the two that is one.
+func (r refusal) or(next refusal) refusal {
+	if r != accepted {
+		return r
+	}
+	return next
+}
+
+// err returns the refusal as back ends get it, nil for none.
+func (r refusal) err() error { return refusals[r].err }
 
 // dropReason is why a copy of a message did not reach a client.
 type dropReason uint8

@@ -16,13 +16,28 @@ func (s *Session) handle(req *wire.Request) {
 	case wire.JoinGroup:
 		s.answer(req, s.joinGroup(req))
 	case wire.LeaveGroup:
-		s.answer(req, s.leaveGroup(req))
+		s.answer(req, s.requestLeave(req))
 	case wire.Ping:
 		s.send(s.hub.node.pongs[s.grammar])
 	case wire.SequenceAck:
 		// For reliable sessions; the protocol says to ignore it on others.
-	case wire.Event, wire.Invoke, wire.CancelInvocation:
-		s.answer(req, noHandler)
+	case wire.Event:
+		if x := s.extra; x != nil && x.pipe != nil {
+			req.Group, req.NoEcho = x.pipe, x.pipeNoEcho
+			s.answer(req, s.sendToGroup(req))
+			return
+		}
+		s.event(req)
+	case wire.Invoke:
+		s.event(req)
+	case wire.CancelInvocation:
+		if h := s.hub.handler(); h != nil {
+			h.Cancel(s.info(), req.InvocationID)
+		}
+	case wire.Auth:
+		s.answer(req, s.refresh(req))
+	case wire.Notify:
+		s.answer(req, s.notify(req.Notices))
 	default:
 		s.answer(req, unsupported)
 	}
@@ -30,42 +45,43 @@ func (s *Session) handle(req *wire.Request) {
 
 // answer counts a refusal and acknowledges the request if the client asked for
 // that: exactly one acknowledgement for each request with an ackId, silence
-// otherwise. Duplicate ackIds are to be recognised here.
+// otherwise. A raw client knows no acknowledgement: where one that failed means
+// that it cannot go on, it is closed. Duplicate ackIds are to be recognised here.
 func (s *Session) answer(req *wire.Request, r refusal) {
-	if r != accepted {
-		s.tally().refused[r].Add(1)
+	if s.is(flagRaw) && refusals[r].code != 0 {
+		s.refuse(r)
+		return
 	}
+	s.count(r)
 	if req.HasAck {
-		g := s.hub.node.grammars[s.grammar]
-		s.reply(g.AppendAck(s.lane.blank(), req.AckID, refusals[r].name, refusals[r].message))
+		s.reply(s.language().AppendAck(s.lane.blank(), req.AckID, refusals[r].name, refusals[r].message))
 	}
 }
 
 func (s *Session) joinGroup(req *wire.Request) refusal {
-	if !s.permissions.Allowed(auth.JoinLeaveGroup, req.Group) {
+	if !s.allowed(auth.JoinLeaveGroup, req.Group) {
 		return forbidden
 	}
 	return s.join(string(req.Group))
 }
 
-// leaveGroup succeeds as well when the session is not in the group.
-func (s *Session) leaveGroup(req *wire.Request) refusal {
-	if !s.permissions.Allowed(auth.JoinLeaveGroup, req.Group) {
+// requestLeave succeeds as well when the session is not in the group.
+func (s *Session) requestLeave(req *wire.Request) refusal {
+	if !s.allowed(auth.JoinLeaveGroup, req.Group) {
 		return forbidden
 	}
-	if g, ok := s.hub.groups.Load(string(req.Group)); ok {
-		if i := s.membership(g); i >= 0 {
-			s.leave(i)
-		}
-	}
+	s.leaveGroup(string(req.Group))
 	return accepted
 }
 
 // sendToGroup publishes to a group; the sender need not be in it. A group that
 // nobody is in does not exist, and publishing to it is a success.
 func (s *Session) sendToGroup(req *wire.Request) refusal {
-	if !s.permissions.Allowed(auth.SendToGroup, req.Group) {
+	switch {
+	case !s.allowed(auth.SendToGroup, req.Group):
 		return forbidden
+	case !s.hub.admits(len(req.Data)):
+		return rateLimited
 	}
 	s.tally().published.Add(1)
 	g, ok := s.hub.groups.Load(string(req.Group))
@@ -74,7 +90,7 @@ func (s *Session) sendToGroup(req *wire.Request) refusal {
 		return accepted
 	}
 	m := &s.lane.outgoing
-	*m = wire.GroupMessage{Group: g.name, FromUser: s.user, DataType: req.DataType, Data: req.Data}
+	*m = wire.Message{Group: g.name, FromUser: s.user, DataType: req.DataType, Data: req.Data, Metadata: req.Metadata}
 	var except *Session
 	if req.NoEcho {
 		except = s
@@ -82,16 +98,12 @@ func (s *Session) sendToGroup(req *wire.Request) refusal {
 	return s.lane.publish(g, m, except)
 }
 
-// fail ends a client that broke the grammar. `disconnected` goes before the close
-// frame, as before every close by the hub, because published clients show the
-// program its text and not the reason of the close frame.
+// fail ends a client that broke the grammar.
 func (s *Session) fail(err error) {
 	code, reason := frame.CloseInvalidPayload, err.Error()
 	if e := (*wire.Error)(nil); errors.As(err, &e) {
 		code, reason = frame.CloseCode(e.Code), e.Reason
 	}
-	s.tally().refused[malformed].Add(1)
-	s.closing = true
-	s.reply(s.hub.node.grammars[s.grammar].AppendDisconnected(s.lane.blank(), reason, 0))
-	s.link.Close(code, reason)
+	s.count(malformed)
+	s.close(code, reason)
 }

@@ -1,29 +1,47 @@
 package hub
 
 import (
-	"encoding/base32"
 	"time"
 
 	"sluice/auth"
 	"sluice/frame"
+	"sluice/hub/wire"
 )
 
 // Session is what a hub knows of one client. It belongs to its loop: every method
 // is called there.
 type Session struct {
 	// static after Open
-	hub         *Hub
-	lane        *lane
-	link        Link
-	permissions *auth.Permissions
-	user        string // "" for an anonymous client
-	id          [16]byte
-	grammar     uint8 // index into Node.grammars
+	hub  *Hub
+	lane *lane
+	link Link
+	user string // "" for an anonymous client
+	id   connectionID
 
 	// owned by the loop
-	closing     bool // the hub has closed the link
+	permissions *auth.Permissions
 	memberships []membership
+	extra       *extra // what few sessions have; nil for most
+	place       int32  // in the hub's residents on the loop
+	issued      uint32 // when the token was made, in seconds since 1970; 0 for unknown
+	expires     uint32 // when it expires, the same; 0 for never
+	flags       sessionFlags
+
+	grammar uint8 // static after Open: index into Node.grammars
+
+	userPlace int32 // in Hub.users, guarded by that map's lock
 }
+
+// sessionFlags are single facts about a session.
+type sessionFlags uint8
+
+const (
+	flagRaw     sessionFlags = 1 << iota // the client has no subprotocol
+	flagClosing                          // the hub has closed the link
+	flagGone                             // Closed was called
+)
+
+func (s *Session) is(f sessionFlags) bool { return s.flags&f != 0 }
 
 // membership is one group of a session and the session's place in the group's
 // roster on their loop.
@@ -32,13 +50,8 @@ type membership struct {
 	index int32
 }
 
-// idEncoding is safe in addresses, file names and on command lines: lower-case
-// letters and digits.
-var idEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
-
-// ID returns the connection id: 128 random bits, so that knowing one does not
-// help to guess another.
-func (s *Session) ID() string { return idEncoding.EncodeToString(s.id[:]) }
+// ID returns the connection id.
+func (s *Session) ID() string { return s.id.String() }
 
 // Hub returns the name of the session's hub.
 func (s *Session) Hub() string { return s.hub.name }
@@ -46,28 +59,35 @@ func (s *Session) Hub() string { return s.hub.name }
 // User returns the user id, "" for an anonymous client.
 func (s *Session) User() string { return s.user }
 
+func (s *Session) info() ConnectionInfo { return ConnectionInfo{ID: s.ID(), User: s.user} }
+
+// language returns the grammar of the session.
+func (s *Session) language() wire.Grammar { return s.hub.node.grammars[s.grammar] }
+
 // Draining tells the client that the node is going away and how long to wait
 // before it comes back. What the client asks for from now on is ignored, because
 // the link is closed next.
 func (s *Session) Draining(reconnectAfter time.Duration) {
-	if s.closing {
+	if s.is(flagClosing) {
 		return
 	}
-	s.closing = true
-	g := s.hub.node.grammars[s.grammar]
-	s.reply(g.AppendDisconnected(s.lane.blank(), "service restart", reconnectAfter))
+	s.flags |= flagClosing
+	s.reply(s.language().AppendDisconnected(s.lane.blank(), "service restart", reconnectAfter))
 }
 
 // Receive takes one message from the client. The payload is valid until Receive
 // returns and is only read. A message that breaks the grammar closes the link;
 // what comes after it is ignored.
 func (s *Session) Receive(text bool, payload []byte) {
-	if s.closing {
+	if s.is(flagClosing) {
+		return
+	}
+	if limit := s.hub.policy.MaxMessageSize; limit > 0 && len(payload) > limit {
+		s.refuse(tooLarge)
 		return
 	}
 	l := s.lane
-	g := s.hub.node.grammars[s.grammar]
-	if err := g.Decode(&l.decoder, text, payload, &l.request); err != nil {
+	if err := s.language().Decode(&l.decoder, text, payload, &l.request); err != nil {
 		s.fail(err)
 		return
 	}
@@ -76,16 +96,40 @@ func (s *Session) Receive(text bool, payload []byte) {
 
 // Closed ends the session: the link is gone. It is called exactly once.
 func (s *Session) Closed() {
-	for len(s.memberships) > 0 {
-		s.leave(len(s.memberships) - 1)
-	}
+	s.flags |= flagClosing | flagGone
+	s.leaveAll()
+	s.hub.unregister(s)
 	s.hub.sessions.Add(-1)
+	if s.extra != nil {
+		s.lane.wheel.Disarm(s.extra)
+	}
 }
 
-// reply sends the one message that was appended to the lane's blank buffer.
+// close ends the link for a reason that is told the client. `disconnected` goes
+// before the close frame because published clients show the program its text and
+// not the reason of the close frame.
+func (s *Session) close(code frame.CloseCode, reason string) {
+	if s.is(flagClosing) {
+		return
+	}
+	s.flags |= flagClosing
+	s.reply(s.language().AppendDisconnected(s.lane.blank(), reason, 0))
+	s.link.Close(code, reason)
+}
+
+// refuse counts a refusal that the client does not survive, and closes.
+func (s *Session) refuse(r refusal) {
+	s.tally().refused[r].Add(1)
+	s.close(refusals[r].code, refusals[r].message)
+}
+
+// replaced ends a session whose user has come again, where the newest wins.
+func (s *Session) replaced() { s.refuse(replaced) }
+
+// reply sends the one control message that was appended to the lane's blank
+// buffer.
 func (s *Session) reply(buf []byte) {
-	m := s.lane.seal(s.hub.node.grammars[s.grammar], buf)
-	if m != nil {
+	if m := s.lane.seal(buf, s.language().Binary(nil)); m != nil {
 		s.send(m)
 	}
 }
@@ -95,5 +139,35 @@ func (s *Session) send(m *frame.Message) {
 		s.tally().dropped[linkRefused].Add(1)
 	}
 }
+
+// tell sends the client a message with data that is for it alone.
+func (s *Session) tell(m *wire.Message) {
+	if encoded := s.lane.message(s.language(), m); encoded != nil && !s.take(encoded) {
+		s.tally().dropped[linkRefused].Add(1)
+	}
+}
+
+// take sends a message with data in the session's grammar and reports whether
+// the link has taken it.
+func (s *Session) take(m *frame.Message) bool {
+	if s.hub.node.sequenced.has(s.grammar) {
+		return s.deliver(m)
+	}
+	return s.link.Send(m)
+}
+
+// deliver completes a message in a sequenced grammar with the session's next
+// number and sends it.
+func (s *Session) deliver(m *frame.Message) bool {
+	x, l := s.seldom(), s.lane
+	x.sequence++
+	buf := append(l.blank(), m.Payload()...)
+	buf = s.language().(wire.Sequenced).AppendSequenceID(buf, x.sequence)
+	l.keep(buf)
+	return s.link.Write(m.Op(), buf[frame.HeadRoom:])
+}
+
+// post gives the session's loop a task, from any goroutine.
+func (s *Session) post(t Task) bool { return s.lane.loop.Post(t) }
 
 func (s *Session) tally() *tally { return s.lane.tally(s.hub) }

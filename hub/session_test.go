@@ -18,12 +18,14 @@ func TestSizes(t *testing.T) {
 		got, most uintptr
 	}{
 		// Each is a size class of the allocator, or stands in an array.
-		{"session", hub.SessionSize, 112},
+		{"session", hub.SessionSize, 128},
+		{"extra", hub.ExtraSize, 128},
 		{"membership", hub.MembershipSize, 16},
 		{"member", hub.MemberSize, 40},
 		{"roster", hub.RosterSize, 32},
-		{"group", hub.GroupSize, 96},
-		{"delivery", hub.DeliverySize, 64},
+		{"group", hub.GroupSize, 128},
+		{"delivery", hub.DeliverySize, 24},
+		{"publication", hub.PublicationSize, 144},
 	} {
 		t.Logf("%s: %d bytes", c.what, c.got)
 		if c.got > c.most {
@@ -33,7 +35,7 @@ func TestSizes(t *testing.T) {
 }
 
 func TestConnectedIsFirst(t *testing.T) {
-	w := newWorld(t, 2, hub.Limits{})
+	w := newWorld(t, 2, hub.Tenant{})
 	publisher := w.open(1)
 	link := &fakeLink{}
 	s, err := w.hub.Open(w.loops[0], link, auth.Identity{User: "ann", Groups: []string{"g"}}, wire.JSONv1{})
@@ -44,14 +46,14 @@ func TestConnectedIsFirst(t *testing.T) {
 	w.drain()
 	equal(t, "messages", link.take(), []string{
 		`{"type":"system","event":"connected","userId":"ann","connectionId":"` + s.ID() + `"}`,
-		string(wire.JSONv1{}.AppendGroupMessage(nil, &wire.GroupMessage{
+		string(wire.JSONv1{}.AppendMessage(nil, &wire.Message{
 			Group: "g", DataType: wire.Text, Data: []byte("hello"),
 		})),
 	})
 }
 
 func TestConnectionIDs(t *testing.T) {
-	w := newWorld(t, 1, hub.Limits{})
+	w := newWorld(t, 1, hub.Tenant{})
 	shape := regexp.MustCompile(`^[a-z2-7]{26}$`)
 	seen := map[string]bool{}
 	for range 1000 {
@@ -102,7 +104,7 @@ func TestRequests(t *testing.T) {
 		{"ping", nil, `{"type":"ping"`, "", "pong"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t, 1, hub.Limits{MaxGroupNameBytes: 20})
+			w := newWorld(t, 1, hub.Tenant{MaxGroupNameBytes: 20})
 			w.open(0, "there")
 			a := w.openAs(0, auth.Identity{Permissions: c.may, Groups: []string{"home"}}, wire.JSONv1{})
 
@@ -148,7 +150,7 @@ func TestMalformedClosesOnlyItsLink(t *testing.T) {
 		{"binary", false, `{"type":"ping"}`, frame.CloseUnsupportedData, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t, 1, hub.Limits{})
+			w := newWorld(t, 1, hub.Tenant{})
 			a, b, bad := w.open(0, "g"), w.open(0, "g"), w.open(0, "g")
 			bad.Receive(c.text, []byte(c.message))
 			bad.join("h") // what was already on its way
@@ -171,15 +173,15 @@ func TestMalformedClosesOnlyItsLink(t *testing.T) {
 func TestOpenRefused(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		limits hub.Limits
+		limits hub.Tenant
 		groups []string
 		label  string
 		code   frame.CloseCode
 	}{
-		{"hub full", hub.Limits{MaxSessions: 1}, nil, "hub_full", frame.CloseTryAgainLater},
-		{"too many groups in the token", hub.Limits{MaxGroupsPerSession: 1}, []string{"a", "b"}, "too_many_groups", frame.ClosePolicyViolation},
-		{"too many groups in the hub", hub.Limits{MaxGroups: 2}, []string{"a", "b"}, "hub_groups_full", frame.CloseTryAgainLater},
-		{"long group name in the token", hub.Limits{MaxGroupNameBytes: 3}, []string{"a", "long"}, "invalid_group", frame.ClosePolicyViolation},
+		{"hub full", hub.Tenant{MaxSessions: 1}, nil, "hub_full", frame.CloseTryAgainLater},
+		{"too many groups in the token", hub.Tenant{MaxGroupsPerSession: 1}, []string{"a", "b"}, "too_many_groups", frame.ClosePolicyViolation},
+		{"too many groups in the hub", hub.Tenant{MaxGroups: 2}, []string{"a", "b"}, "hub_groups_full", frame.CloseTryAgainLater},
+		{"long group name in the token", hub.Tenant{MaxGroupNameBytes: 3}, []string{"a", "long"}, "invalid_group", frame.ClosePolicyViolation},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t, 1, c.limits)

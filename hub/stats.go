@@ -3,10 +3,12 @@ package hub
 import "sync/atomic"
 
 // tally counts what one loop does for one hub. Only the loop adds to it, once per
-// fan-out and not once per copy, so the atomics are there for the reader alone.
+// fan-out and not once per copy, so the atomics are there for the reader alone;
+// those of the last tally are also there for all who are not on a loop.
 type tally struct {
-	published atomic.Uint64
-	delivered atomic.Uint64
+	published atomic.Uint64 // to groups
+	delivered atomic.Uint64 // copies of them
+	told      atomic.Uint64 // messages from the server to single clients, each copy
 	dropped   [dropReasonCount]atomic.Uint64
 	refused   [refusalCount]atomic.Uint64
 
@@ -16,16 +18,29 @@ type tally struct {
 // tally returns the loop's counters for the hub.
 func (l *lane) tally(h *Hub) *tally { return &h.tallies[l.index] }
 
+// outside returns the counters for what is done on no loop.
+func (h *Hub) outside() *tally { return &h.tallies[len(h.tallies)-1] }
+
+// count counts a refusal on the session's loop and returns it.
+func (s *Session) count(r refusal) refusal {
+	if r != accepted {
+		s.tally().refused[r].Add(1)
+	}
+	return r
+}
+
 // Stats is a snapshot of one hub's figures. The counters never go down. They are
 // read one after the other while the loops go on, so they agree only roughly.
 type Stats struct {
-	Hub string // the hub's name
+	Hub   string // the hub's name
+	Label string // what metrics call it; several hubs may share one
 
 	Sessions int64 // open now
 	Groups   int64 // with at least one member now
 
-	Published uint64  // messages accepted from clients for a group
+	Published uint64  // messages accepted for a group, from clients and back ends
 	Delivered uint64  // copies of them taken by links
+	Told      uint64  // messages from the server taken by links, each copy
 	Dropped   []Count // messages to clients that were lost, by reason
 	Refused   []Count // requests and clients turned down, by reason
 }
@@ -41,6 +56,7 @@ type Count struct {
 func (h *Hub) Stats() Stats {
 	s := Stats{
 		Hub:      h.name,
+		Label:    h.policy.label(h.name),
 		Sessions: h.sessions.Load(),
 		Groups:   h.groupCount.Load(),
 		Dropped:  make([]Count, dropReasonCount),
@@ -61,6 +77,7 @@ func (h *Hub) Stats() Stats {
 func (t *tally) addTo(s *Stats) {
 	s.Published += t.published.Load()
 	s.Delivered += t.delivered.Load()
+	s.Told += t.told.Load()
 	for i := range s.Dropped {
 		s.Dropped[i].N += t.dropped[i].Load()
 	}

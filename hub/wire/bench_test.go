@@ -66,15 +66,15 @@ func BenchmarkDecodeHostile(b *testing.B) {
 	}
 }
 
-func BenchmarkAppendGroupMessage(b *testing.B) {
+func BenchmarkAppendMessage(b *testing.B) {
 	for _, t := range []DataType{JSON, Text, Binary} {
 		b.Run(t.String()+"/128B", func(b *testing.B) {
-			m := &GroupMessage{Group: "room-17", FromUser: "alice", DataType: t, Data: []byte(strings.Repeat("12345678", 16))}
+			m := &Message{Group: "room-17", FromUser: "alice", DataType: t, Data: []byte(strings.Repeat("12345678", 16))}
 			dst := make([]byte, 0, 1024)
 			b.ReportAllocs()
 			b.SetBytes(128)
 			for b.Loop() {
-				dst = (JSONv1{}).AppendGroupMessage(dst[:0], m)
+				dst = (JSONv1{}).AppendMessage(dst[:0], m)
 			}
 		})
 	}

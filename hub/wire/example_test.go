@@ -19,8 +19,8 @@ func Example() {
 		fmt.Println(err.(*wire.Error).Code, err)
 		return
 	}
-	m := &wire.GroupMessage{Group: string(req.Group), FromUser: "alice", DataType: req.DataType, Data: req.Data}
-	fmt.Printf("%s\n", g.AppendGroupMessage(nil, m))
+	m := &wire.Message{Group: string(req.Group), FromUser: "alice", DataType: req.DataType, Data: req.Data}
+	fmt.Printf("%s\n", g.AppendMessage(nil, m))
 	if req.HasAck {
 		fmt.Printf("%s\n", g.AppendAck(nil, req.AckID, "", ""))
 	}

@@ -34,7 +34,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		compareRequests(t, &req, &want)
 
-		onward := JSONv1{}.AppendGroupMessage(nil, &GroupMessage{Group: string(req.Group), DataType: req.DataType, Data: req.Data})
+		onward := JSONv1{}.AppendMessage(nil, &Message{Group: string(req.Group), DataType: req.DataType, Data: req.Data})
 		back := JSONv1{}.AppendRequest(nil, &req)
 		if req.Kind == SendToGroup {
 			checkGroupMessage(t, onward, string(want.Group), "", want.DataType, want.Data)
@@ -48,9 +48,9 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// FuzzAppendGroupMessage checks that any strings and bytes arrive as valid JSON
+// FuzzAppendMessage checks that any strings and bytes arrive as valid JSON
 // and as they were sent.
-func FuzzAppendGroupMessage(f *testing.F) {
+func FuzzAppendMessage(f *testing.F) {
 	f.Add("g", "alice", []byte("text"))
 	f.Add("\"\\\x00\u2028😀", "", []byte{0, 0xff, '"', '\n'})
 	f.Fuzz(func(t *testing.T, group, user string, data []byte) {
@@ -58,7 +58,7 @@ func FuzzAppendGroupMessage(f *testing.F) {
 			if dataType == JSON && !json.Valid(data) {
 				continue
 			}
-			msg := JSONv1{}.AppendGroupMessage(nil, &GroupMessage{Group: group, FromUser: user, DataType: dataType, Data: data})
+			msg := JSONv1{}.AppendMessage(nil, &Message{Group: group, FromUser: user, DataType: dataType, Data: data})
 			checkGroupMessage(t, msg, group, user, dataType, data)
 		}
 	})

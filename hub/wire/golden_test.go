@@ -97,15 +97,15 @@ func describeResult(req *Request, err error) string {
 func TestAppendVectors(t *testing.T) {
 	g := JSONv1{}
 	message := func(t DataType, data string) []byte {
-		return g.AppendGroupMessage(nil, &GroupMessage{Group: "g", FromUser: "alice", DataType: t, Data: []byte(data)})
+		return g.AppendMessage(nil, &Message{Group: "g", FromUser: "alice", DataType: t, Data: []byte(data)})
 	}
 	var got strings.Builder
 	for _, v := range []struct {
 		name string
 		msg  []byte
 	}{
-		{"connected", g.AppendConnected(nil, "c-1", "alice")},
-		{"connected, anonymous", g.AppendConnected(nil, "c-1", "")},
+		{"connected", g.AppendConnected(nil, &Connected{ConnectionID: "c-1", UserID: "alice"})},
+		{"connected, anonymous", g.AppendConnected(nil, &Connected{ConnectionID: "c-1"})},
 		{"disconnected", g.AppendDisconnected(nil, "node is \"draining\"", 0)},
 		{"disconnected, come back later", g.AppendDisconnected(nil, "service restart", 3200*time.Millisecond)},
 		{"disconnected, no reason", g.AppendDisconnected(nil, "", 0)},
@@ -120,7 +120,7 @@ func TestAppendVectors(t *testing.T) {
 		{"text, not UTF-8", message(Text, "a\xffb")},
 		{"binary", message(Binary, "\x00\x01\x02\xff")},
 		{"binary, empty", message(Binary, "")},
-		{"group name with quotes", g.AppendGroupMessage(nil, &GroupMessage{Group: `"`, DataType: JSON, Data: []byte("1")})},
+		{"group name with quotes", g.AppendMessage(nil, &Message{Group: `"`, DataType: JSON, Data: []byte("1")})},
 		{"request, join", g.AppendRequest(nil, &Request{Kind: JoinGroup, Group: []byte("g"), HasAck: true, AckID: 1})},
 		{"request, send", g.AppendRequest(nil, &Request{Kind: SendToGroup, Group: []byte("g"), NoEcho: true, DataType: Text, Data: []byte("hi")})},
 		{"request, event", g.AppendRequest(nil, &Request{Kind: Event, Event: []byte("e"), DataType: JSON, Data: []byte("[]")})},

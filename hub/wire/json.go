@@ -16,8 +16,8 @@ var _ Grammar = JSONv1{}
 // Name implements Grammar.
 func (JSONv1) Name() string { return nameJSON }
 
-// Binary implements Grammar: JSON goes in text frames only.
-func (JSONv1) Binary() bool { return false }
+// Binary implements Grammar: all of it goes in text frames.
+func (JSONv1) Binary(*Message) bool { return false }
 
 // Decode implements Grammar. The whole message must be valid JSON (RFC 8259)
 // of valid UTF-8, nested at most 64 deep, and give no property of the grammar

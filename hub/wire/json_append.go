@@ -10,14 +10,14 @@ import (
 
 // AppendConnected implements Grammar. The user id is left out when empty:
 // some published clients would show a null as the text "null".
-func (JSONv1) AppendConnected(dst []byte, connectionID, userID string) []byte {
+func (JSONv1) AppendConnected(dst []byte, c *Connected) []byte {
 	dst = append(dst, `{"type":"system","event":"connected"`...)
-	if userID != "" {
+	if c.UserID != "" {
 		dst = append(dst, `,"userId":`...)
-		dst = appendString(dst, userID)
+		dst = appendString(dst, c.UserID)
 	}
 	dst = append(dst, `,"connectionId":`...)
-	dst = appendString(dst, connectionID)
+	dst = appendString(dst, c.ConnectionID)
 	return append(dst, '}')
 }
 
@@ -49,10 +49,14 @@ func (JSONv1) AppendAck(dst []byte, ackID uint64, name ErrorName, message string
 	return append(dst, `}}`...)
 }
 
-// AppendGroupMessage implements Grammar.
-func (JSONv1) AppendGroupMessage(dst []byte, m *GroupMessage) []byte {
-	dst = append(dst, `{"type":"message","from":"group"`...)
-	dst = appendGroup(dst, m.Group)
+// AppendMessage implements Grammar.
+func (JSONv1) AppendMessage(dst []byte, m *Message) []byte {
+	if m.Group == "" {
+		dst = append(dst, `{"type":"message","from":"server"`...)
+	} else {
+		dst = append(dst, `{"type":"message","from":"group"`...)
+		dst = appendGroup(dst, m.Group)
+	}
 	if m.FromUser != "" {
 		dst = append(dst, `,"fromUserId":`...)
 		dst = appendString(dst, m.FromUser)

@@ -155,12 +155,12 @@ func TestReasonsFitACloseFrame(t *testing.T) {
 // TestAppendBehind makes sure that encoders leave alone what dst has already.
 func TestAppendBehind(t *testing.T) {
 	g := JSONv1{}
-	m := &GroupMessage{Group: "g", DataType: Binary, Data: []byte("data")}
+	m := &Message{Group: "g", DataType: Binary, Data: []byte("data")}
 	for name, f := range map[string]func(dst []byte) []byte{
-		"connected":    func(dst []byte) []byte { return g.AppendConnected(dst, "c", "u") },
+		"connected":    func(dst []byte) []byte { return g.AppendConnected(dst, &Connected{ConnectionID: "c", UserID: "u"}) },
 		"disconnected": func(dst []byte) []byte { return g.AppendDisconnected(dst, "r", time.Second) },
 		"ack":          func(dst []byte) []byte { return g.AppendAck(dst, 1, NotFound, "m") },
-		"message":      func(dst []byte) []byte { return g.AppendGroupMessage(dst, m) },
+		"message":      func(dst []byte) []byte { return g.AppendMessage(dst, m) },
 		"pong":         g.AppendPong,
 		"request":      func(dst []byte) []byte { return g.AppendRequest(dst, &Request{Kind: Ping}) },
 	} {
@@ -200,10 +200,10 @@ func TestNoAllocations(t *testing.T) {
 	dst := make([]byte, 0, 4096)
 	text := strings.Repeat("é\"\n😀x", 50)
 	for _, dataType := range []DataType{JSON, Text, Binary} {
-		m := &GroupMessage{Group: text, FromUser: text, DataType: dataType, Data: []byte(text)}
-		check("message "+dataType.String(), func() { g.AppendGroupMessage(dst, m) })
+		m := &Message{Group: text, FromUser: text, DataType: dataType, Data: []byte(text)}
+		check("message "+dataType.String(), func() { g.AppendMessage(dst, m) })
 	}
-	check("connected", func() { g.AppendConnected(dst, text, text) })
+	check("connected", func() { g.AppendConnected(dst, &Connected{ConnectionID: text, UserID: text}) })
 	check("disconnected", func() { g.AppendDisconnected(dst, text, 0) })
 	check("ack", func() { g.AppendAck(dst, 1<<63, Forbidden, text) })
 	check("pong", func() { g.AppendPong(dst) })

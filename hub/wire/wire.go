@@ -22,11 +22,6 @@ const (
 	SendToGroup
 	Event
 	Ping
-
-	// The kinds below are recognised, and no more: of their fields only ackId
-	// is decoded. They are told apart from an unknown type so that the hub can
-	// refuse them politely instead of closing the connection.
-
 	SequenceAck
 	Invoke
 	CancelInvocation
@@ -36,6 +31,11 @@ const (
 	SetGroupState
 	SubscribeGroupState
 	UnsubscribeGroupState
+
+	// Extensions, under our own names only.
+
+	Auth   // a new token for the connection
+	Notify // asks for notices that are not sent unasked
 )
 
 // String returns the name of the kind on the wire, a bounded set fit for a
@@ -63,6 +63,8 @@ var kindNames = [...]string{
 	SetGroupState:         "setGroupState",
 	SubscribeGroupState:   "subscribeGroupState",
 	UnsubscribeGroupState: "unsubscribeGroupState",
+	Auth:                  "auth",
+	Notify:                "notify",
 }
 
 // DataType says how the publisher described its data, which every grammar
@@ -70,9 +72,10 @@ var kindNames = [...]string{
 type DataType uint8
 
 const (
-	JSON   DataType = iota // one JSON value, kept byte for byte
-	Text                   // UTF-8 text
-	Binary                 // any bytes
+	JSON     DataType = iota // one JSON value, kept byte for byte
+	Text                     // UTF-8 text
+	Binary                   // any bytes
+	Protobuf                 // a google.protobuf.Any, encoded
 )
 
 // String returns the name of the data type on the wire.
@@ -82,35 +85,161 @@ func (t DataType) String() string {
 		return "json"
 	case Text:
 		return "text"
-	default:
+	case Binary:
 		return "binary"
+	default:
+		return "protobuf"
 	}
 }
 
-// MaxGroup is the longest group name, in bytes.
-const MaxGroup = 1024
+// Limits of what a message may hold.
+const (
+	MaxGroup         = 1024 // bytes of a group name
+	MaxID            = 128  // bytes of a stream or invocation id
+	MaxConflationKey = 256  // bytes
+	MaxTTL           = 300  // seconds a publisher may ask for
+	MaxMetadata      = 8 << 10
+	MaxState         = 8 << 10 // bytes of the keys and values of one group state
+)
+
+// Pair is one entry of metadata or of a group state. Its bytes live as long as
+// what it is part of.
+type Pair struct{ Key, Value []byte }
 
 // Request is one decoded client message. Its slices alias the message or the
 // scratch memory of the Decoder: they are valid until the message buffer is
 // reused or the next Decode with the same Decoder, whichever comes first, and
 // must not be changed. Keep a copy of what has to live longer.
 type Request struct {
-	Kind     Kind
-	Group    []byte   // JoinGroup, LeaveGroup, SendToGroup: 1 to MaxGroup bytes, valid UTF-8
-	Event    []byte   // Event: its name
-	Data     []byte   // SendToGroup, Event: as DataType says, escapes and base64 already undone
-	DataType DataType // SendToGroup, Event
-	NoEcho   bool     // SendToGroup: the sender does not want its own copy
-	AckID    uint64   // meaningful only when HasAck is set
-	HasAck   bool     // the client waits for an acknowledgement
+	Kind   Kind
+	HasAck bool   // the client waits for an acknowledgement
+	AckID  uint64 // meaningful only when HasAck is set
+
+	Group []byte // what is about a group: 1 to MaxGroup bytes, valid UTF-8
+	Event []byte // Event, Invoke: its name
+
+	Data     []byte   // SendToGroup, Event, Invoke, StreamData: as DataType says, escapes and base64 already undone
+	DataType DataType // the same
+	HasData  bool     // StreamData without data only keeps the stream alive; Invoke may have none
+
+	NoEcho        bool   // SendToGroup, StreamStart: the sender does not want its own copy
+	TTL           uint16 // SendToGroup: seconds, 0 for none given
+	Metadata      []Pair // SendToGroup, Event
+	ConflationKey []byte // SendToGroup, extension: only the newest message of a key is of use to a slow receiver
+
+	History    History // JoinGroup, extension
+	SequenceID uint64  // SequenceAck
+
+	InvocationID []byte // Invoke, CancelInvocation: 1 to MaxID bytes
+
+	StreamID    []byte        // StreamStart, StreamData, StreamEnd: 1 to MaxID bytes
+	Sequence    uint64        // StreamData: streamSequenceId, from 1; 0 for none given
+	IdleTimeout time.Duration // StreamStart: 0 for none given
+	Failure     *Failure      // StreamEnd: nil when the stream ends well
+
+	State    []Pair // SetGroupState
+	HasState bool   // SetGroupState without it clears the state
+	Presence bool   // SubscribeGroupState, extension: every member counts, and joining and leaving is told
+
+	Token   []byte  // Auth
+	Notices Notices // Notify
 }
 
-// GroupMessage is one message published to a group, as its members get it.
-type GroupMessage struct {
-	Group    string
-	FromUser string // user id of the publisher, "" when it has none
+// History is what a joining client wants of the messages that came before.
+type History struct {
+	Wanted bool
+	Last   uint32 // so many of the newest; 0 when Since counts
+	Epoch  []byte // with Since: the epoch that Since was read in
+	Since  uint64 // those after this offset
+}
+
+// Notices is a set of notices.
+type Notices uint8
+
+// TokenExpiring is the notice some time before the client's token expires.
+const TokenExpiring Notices = 1 << 0
+
+// Failure is why a stream did not end well, in the publisher's own words.
+type Failure struct{ Message, UserErrorCode []byte }
+
+// Message is one message with data, as its receivers get it. It is only read.
+type Message struct {
+	Group    string // "" for a message from the server that is not for a group
+	FromUser string // user id of the publishing client, "" when it has none
 	DataType DataType
-	Data     []byte // one valid JSON value, UTF-8 text or any bytes, as DataType says; only read
+	Data     []byte // one valid JSON value, UTF-8 text or any bytes, as DataType says
+	Metadata []Pair
+	Stream   *StreamInfo // nil when it is not a part of a stream
+
+	// Offset is the place in the history of the group, from 1; 0 where none is
+	// kept. Only the grammars with Offsets write it.
+	Offset uint64
+}
+
+// StreamInfo is the place of a message in a stream.
+type StreamInfo struct {
+	ID       string
+	Sequence uint64
+	End      bool
+	Error    *StreamError // with End, when the stream did not end well
+}
+
+// StreamError tells receivers why a stream broke off.
+type StreamError struct {
+	Name          ErrorName // IdleTimeout, InternalServerError, Forbidden, Cancelled or UserError
+	Message       string
+	UserErrorCode string // "" for none
+}
+
+// Connected is the first message on a connection, and on one that recovers.
+type Connected struct {
+	ConnectionID      string
+	UserID            string // "" for an anonymous client
+	ReconnectionToken string // "" where the session ends with its connection
+}
+
+// InvokeResponse is the answer to Invoke.
+type InvokeResponse struct {
+	InvocationID string
+	Error        ErrorName // "" for success
+	ErrorMessage string
+	DataType     DataType // of a success
+	Data         []byte
+}
+
+// GroupState is what subscribers of a group's state get: all of it first, then
+// what changes.
+type GroupState struct {
+	Group    string
+	Snapshot bool
+	Items    []StateItem
+}
+
+// StateItem is the state of one connection in a group.
+type StateItem struct {
+	ConnectionID string
+	UserID       string // "" for an anonymous client
+	HasState     bool   // false: it has none, or none any more
+	State        []Pair
+	UpdatedAt    int64       // milliseconds since 1970
+	Event        MemberEvent // only for those who asked for presence
+}
+
+// MemberEvent is what happened to a member of a group.
+type MemberEvent uint8
+
+const (
+	NoMemberEvent MemberEvent = iota
+	MemberJoined
+	MemberLeft
+)
+
+// HistoryInfo goes before the messages of a history.
+type HistoryInfo struct {
+	Group    string
+	Epoch    string
+	Offset   uint64 // of the newest message; what comes live follows it
+	Complete bool   // false: some of what was asked for is not kept any more
 }
 
 // ErrorName tells a client program why its request failed. Clients accept
@@ -123,6 +252,13 @@ const (
 	Duplicate           ErrorName = "Duplicate"           // this ackId was processed already; clients treat it as success
 	BadRequest          ErrorName = "BadRequest"          // understood, but not possible as asked
 	NotFound            ErrorName = "NotFound"            // what it names does not exist
+	TooManyRequests     ErrorName = "TooManyRequests"     // over a limit on rates; later it may succeed
+	Unauthorized        ErrorName = "Unauthorized"        // Auth: the token was refused
+	InvalidSequenceID   ErrorName = "InvalidSequenceId"   // a stream's data came out of order
+	StreamNotFound      ErrorName = "StreamNotFound"
+	IdleTimeout         ErrorName = "IdleTimeout" // a stream was silent for too long
+	Cancelled           ErrorName = "Cancelled"
+	UserError           ErrorName = "UserError" // the publisher ended the stream with an error
 )
 
 // Error says that a client broke the grammar. The connection cannot go on and
@@ -147,11 +283,9 @@ const (
 // append does, and keep no reference to their arguments. A grammar that lacks
 // a message appends nothing, and then there is nothing to send: a raw client,
 // for one, knows no acknowledgement.
-//
-// What only some grammars can do (sequence numbers, reconnection tokens) will
-// be a second interface beside this one, found by type assertion.
 type Grammar interface {
-	// Name returns our own subprotocol name for the grammar, "json.sluice.v1".
+	// Name returns our own subprotocol name for the grammar, "json.sluice.v1";
+	// "" for raw clients, which have none.
 	Name() string
 
 	// Decode reads the payload of one WebSocket message into req, overwriting
@@ -159,12 +293,15 @@ type Grammar interface {
 	// is an *Error, after which req holds nothing of use. msg is only read.
 	Decode(d *Decoder, text bool, msg []byte, req *Request) error
 
-	// Binary reports whether the appended messages go in binary frames.
-	Binary() bool
+	// Binary reports whether what AppendMessage appends for m goes in a binary
+	// frame; a nil m asks for every other message.
+	Binary(m *Message) bool
 
-	// AppendConnected appends the first message on a connection. An empty
-	// userID means that the client is anonymous.
-	AppendConnected(dst []byte, connectionID, userID string) []byte
+	// AppendMessage appends m as its receivers get it. For a Sequenced grammar
+	// it is a beginning that AppendSequenceID completes.
+	AppendMessage(dst []byte, m *Message) []byte
+
+	AppendConnected(dst []byte, c *Connected) []byte
 
 	// AppendDisconnected appends the last message before a close, with a
 	// reason for people to read. A reconnectAfter above 0 asks the client to
@@ -175,9 +312,41 @@ type Grammar interface {
 	// name means success, and then message is not used.
 	AppendAck(dst []byte, ackID uint64, name ErrorName, message string) []byte
 
-	// AppendGroupMessage appends m as the members of its group get it.
-	AppendGroupMessage(dst []byte, m *GroupMessage) []byte
-
 	// AppendPong appends the answer to Ping.
 	AppendPong(dst []byte) []byte
+
+	AppendInvokeResponse(dst []byte, r *InvokeResponse) []byte
+
+	// AppendStreamAck tells a publisher which part of a stream is awaited next.
+	AppendStreamAck(dst []byte, streamID string, expected uint64) []byte
+
+	// AppendStreamNack tells a publisher to go back to the part that is awaited.
+	AppendStreamNack(dst []byte, streamID string, expected uint64, name ErrorName, message string) []byte
+
+	// AppendStreamClosed tells a publisher that a stream is over; an empty name
+	// means that it ended well.
+	AppendStreamClosed(dst []byte, streamID string, name ErrorName, message string) []byte
+
+	AppendGroupState(dst []byte, s *GroupState) []byte
+
+	AppendHistory(dst []byte, h *HistoryInfo) []byte
+
+	// AppendTokenExpiring appends the notice that the client's token expires
+	// after that time.
+	AppendTokenExpiring(dst []byte, in time.Duration) []byte
+
+	// Offsets returns the grammar that writes Message.Offset too, for members
+	// who have asked for the history of a group; the grammar itself where it has
+	// no way to.
+	Offsets() Grammar
+}
+
+// Sequenced is a Grammar for sessions that survive their connection: each
+// message with data carries a number that counts the messages of its receiver.
+type Sequenced interface {
+	Grammar
+
+	// AppendSequenceID appends what completes a message made by AppendMessage,
+	// which all receivers share, for the receiver whose message number id it is.
+	AppendSequenceID(dst []byte, id uint64) []byte
 }

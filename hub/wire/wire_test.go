@@ -12,14 +12,12 @@ func TestSelect(t *testing.T) {
 		compat  bool
 		want    string // "" for none
 	}{
-		{"none", nil, true, ""},
 		{"ours", []string{"json.sluice.v1"}, false, "json.sluice.v1"},
 		{"compatible", []string{"json.webpubsub.azure.v1"}, true, "json.webpubsub.azure.v1"},
 		{"compatible, switched off", []string{"json.webpubsub.azure.v1"}, false, ""},
 		{"switched off, ours behind it", []string{"json.webpubsub.azure.v1", "json.sluice.v1"}, false, "json.sluice.v1"},
 		{"first known wins", []string{"json.webpubsub.azure.v1", "json.sluice.v1"}, true, "json.webpubsub.azure.v1"},
 		{"token skipped", []string{"bearer.ZXlK", "json.sluice.v1"}, true, "json.sluice.v1"},
-		{"only a token", []string{"bearer.ZXlK"}, true, ""},
 		{"unknown skipped", []string{"mqtt", "", "json.sluice.v1"}, true, "json.sluice.v1"},
 		{"case matters", []string{"JSON.sluice.v1"}, true, ""},
 		{"no prefix match", []string{"json.sluice.v11", "json.sluice.v"}, true, ""},
@@ -39,6 +37,14 @@ func TestSelect(t *testing.T) {
 	}
 }
 
+func TestSelectRaw(t *testing.T) {
+	for _, offered := range [][]string{nil, {"bearer.ZXlK"}} {
+		if g, subprotocol, ok := Select(offered, true); g != Grammar(Raw{}) || subprotocol != "" || !ok {
+			t.Errorf("%q: got %#v, %q, %v", offered, g, subprotocol, ok)
+		}
+	}
+}
+
 func TestNames(t *testing.T) {
 	seen := []string{Kind(200).String()}
 	for k := JoinGroup; k <= UnsubscribeGroupState; k++ {
@@ -48,7 +54,7 @@ func TestNames(t *testing.T) {
 			seen = append(seen, name)
 		}
 	}
-	if g := (JSONv1{}); g.Name() != "json.sluice.v1" || g.Binary() {
-		t.Errorf("got name %q, binary %v", g.Name(), g.Binary())
+	if g := (JSONv1{}); g.Name() != "json.sluice.v1" || g.Binary(nil) {
+		t.Errorf("got name %q, binary %v", g.Name(), g.Binary(nil))
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"sluice/api"
 	"sluice/auth"
 	"sluice/engine"
 	"sluice/hub"
@@ -58,6 +59,10 @@ type Config struct {
 	// Hub declares the hubs (tenants) and their limits.
 	Hub hub.Config `yaml:"hub"`
 
+	// API turns the data plane, with which back ends send messages and manage
+	// connections.
+	API api.Config `yaml:"api"`
+
 	// Engine turns the event loops: limits, timeouts, compression.
 	Engine engine.Config `yaml:"engine"`
 }
@@ -92,12 +97,20 @@ func (c *Config) Validate(report func(key, problem string)) {
 	case p != "" && p[0] != '/':
 		report("echo_path", fmt.Sprintf("%q does not begin with a slash", p))
 	}
-	for i, k := range c.Auth.Keys {
-		if strings.HasPrefix(string(k.Secret), placeholder) {
-			report(fmt.Sprintf("auth.keys[%d].secret", i), "is still the text of the example, which everybody knows; make one with: openssl rand -hex 32")
-		}
+	validateSecrets("auth.keys", c.Auth.Keys, report)
+	for name, h := range c.Hub.Hubs {
+		validateSecrets("hub.hubs."+name+".keys", h.Keys, report)
 	}
 	c.validateListeners(report)
+}
+
+// validateSecrets reports keys that are no secret.
+func validateSecrets(at string, keys []auth.Key, report func(key, problem string)) {
+	for i, k := range keys {
+		if strings.HasPrefix(string(k.Secret), placeholder) {
+			report(fmt.Sprintf("%s[%d].secret", at, i), "is still the text of the example, which everybody knows; make one with: openssl rand -hex 32")
+		}
+	}
 }
 
 // placeholder begins the secret in the file that is there to be copied.
@@ -116,6 +129,7 @@ func (c Config) WithDefaults() Config {
 	c.Memory = c.Memory.withDefaults()
 	c.Auth = c.Auth.WithDefaults()
 	c.Hub = c.Hub.WithDefaults()
+	c.API = c.API.WithDefaults()
 	c.Engine = c.Engine.WithDefaults()
 	return c
 }

@@ -52,13 +52,13 @@ func TestSettings(t *testing.T) {
 		{"all keys", Environ([]string{`SLUICE_AUTH_KEYS=[{"secret":"` + testKey + `"}]`}),
 			func(c *Config) { c.Auth.Keys = []auth.Key{{Secret: testKey}} }, "auth.keys[0].id", "default"},
 		{"entry in another case", Environ([]string{"SLUICE_HUB_HUBS_CHAT_MAX_GROUPS=2"}),
-			func(c *Config) { c.Hub.Hubs = map[string]hub.Limits{"Chat": {MaxGroups: 2}} }, "hub.hubs.Chat.max_groups", "env SLUICE_HUB_HUBS_CHAT_MAX_GROUPS"},
+			func(c *Config) { c.Hub.Hubs = map[string]hub.Tenant{"Chat": {MaxGroups: 2}} }, "hub.hubs.Chat.max_groups", "env SLUICE_HUB_HUBS_CHAT_MAX_GROUPS"},
 		{"new entry", Environ([]string{"SLUICE_HUB_HUBS_MY_ROOM_MAX_GROUPS_PER_SESSION=2"}),
 			func(c *Config) {
-				c.Hub.Hubs = map[string]hub.Limits{"Chat": {MaxGroups: 1}, "my_room": {MaxGroupsPerSession: 2}}
+				c.Hub.Hubs = map[string]hub.Tenant{"Chat": {MaxGroups: 1}, "my_room": {MaxGroupsPerSession: 2}}
 			}, "hub.hubs.my_room.max_groups_per_session", "env SLUICE_HUB_HUBS_MY_ROOM_MAX_GROUPS_PER_SESSION"},
 		{"all entries", Environ([]string{"SLUICE_HUB_HUBS={a: {}, b: {}}"}),
-			func(c *Config) { c.Hub.Hubs = map[string]hub.Limits{"a": {}, "b": {}} }, "hub.hubs.Chat.max_groups", "default"},
+			func(c *Config) { c.Hub.Hubs = map[string]hub.Tenant{"a": {}, "b": {}} }, "hub.hubs.Chat.max_groups", "default"},
 		{"struct", sets("drain={window: 3s}"), func(c *Config) { c.Drain.Window = 3 * time.Second }, "drain.window", "flag --set"},
 		{"last wins", append(Environ([]string{"SLUICE_OPS=:1"}), sets("ops=:2", "ops=:3")...), func(c *Config) { c.Ops = ":3" }, "ops", "flag --set"},
 		{"services of Kubernetes", Environ([]string{"SLUICE_SERVICE_HOST=10.0.0.1", "SLUICE_SERVICE_PORT=80", "SLUICE_SERVICE_PORT_WS=80",

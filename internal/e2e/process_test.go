@@ -148,6 +148,9 @@ func TestTokenCommand(t *testing.T) {
 		{[]string{"token", "--key", testKey, "--hub", "no such/name"}, "hub"},
 		{[]string{"token", "--key", testKey, "--hub", "chat", "--ttl", "-1s"}, "--ttl"},
 		{[]string{"token", "--nonsense"}, "--help"},
+		{[]string{"token", "--key", testKey, "--hub", "chat", "--api", "--user", "u"}, "--api"},
+		{[]string{"token", "--key", testKey, "--hub", "no such/name", "--api"}, "hub"},
+		{[]string{"token", "--key", "short", "--hub", "chat", "--api"}, "at least 32"},
 	} {
 		out, errs, code := run(t, sluice, tt.args...)
 		if code != 2 || out != "" || !strings.Contains(errs, tt.want) {

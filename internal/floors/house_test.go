@@ -7,6 +7,7 @@ var sluice = house{
 		"sluice/bench/hdr":             0,
 		"sluice/engine/wheel":          0,
 		"sluice/frame":                 0,
+		"sluice/hub/filter":            0,
 		"sluice/hub/wire":              0,
 		"sluice/internal/build":        0,
 		"sluice/internal/doctor":       0,

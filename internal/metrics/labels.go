@@ -29,7 +29,7 @@ var handshakeRejections = each(
 	// the engine: it never became an answer
 	"client_gone", "handshake_timeout", "internal_error",
 	// the gateway: nowhere to go
-	"invalid_hub", "subprotocol", "unknown_hub", "unknown_path",
+	"invalid_hub", "mode", "subprotocol", "unknown_hub", "unknown_path",
 	// auth.Reasons: may not come in
 	"origin_denied", "token_algorithm", "token_audience", "token_expired", "token_group_invalid", "token_malformed",
 	"token_missing", "token_not_yet_valid", "token_signature", "token_too_large",
@@ -38,9 +38,43 @@ var handshakeRejections = each(
 // droppedMessages are why a message did not reach a client.
 var droppedMessages = each("loop_overloaded", "slow_consumer")
 
-// requestRefusals are why a hub turned down a request or a client.
-var requestRefusals = each("forbidden", "hub_full", "hub_groups_full", "invalid_group", "malformed", "no_handler", "overloaded",
-	"too_many_groups", "unsupported")
+// requestRefusals are why a hub turned down a request of a client or a back end,
+// or a client.
+var requestRefusals = each("forbidden", "handler_failed", "hub_full", "hub_groups_full", "invalid_group", "malformed",
+	"no_connection", "no_handler", "overloaded", "rate_limited", "replaced", "too_large", "too_many_groups", "too_many_rules",
+	"unauthorized", "unsupported", "user_full")
+
+// apiOperations are those of package api.
+var apiOperations = []string{
+	"add_connection", "add_to_groups", "add_user", "allowed", "close_all", "close_connection", "close_group", "close_user",
+	"generate_token", "grant", "has_connection", "has_group", "has_user", "list_group", "list_user", "remove_connection",
+	"remove_connection_from_all", "remove_from_groups", "remove_user", "remove_user_from_all", "revoke",
+	"send_to_all", "send_to_connection", "send_to_group", "send_to_user",
+}
+
+// statusClasses are the statuses of answers, by their first digit.
+var statusClasses = []string{"2xx", "4xx", "5xx"}
+
+// StatusClass returns the class of an HTTP status as a label.
+func StatusClass(status int) string {
+	switch {
+	case status >= 500:
+		return "5xx"
+	case status >= 400:
+		return "4xx"
+	}
+	return "2xx"
+}
+
+// pairs returns all combinations of two labels.
+func pairs(first, second []string) (combinations [][]string) {
+	for _, a := range first {
+		for _, b := range second {
+			combinations = append(combinations, []string{a, b})
+		}
+	}
+	return combinations
+}
 
 // ReadinessStates are what a node can be for new clients.
 var ReadinessStates = []string{"starting", "ready", "full", "draining"}

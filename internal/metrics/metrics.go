@@ -56,7 +56,12 @@ type Node struct {
 	FanOut          *Histogram // members
 	GroupPublished  *Counter
 	GroupDelivered  *Counter
+	ServerDelivered *Counter
 	RequestRefusals *CounterVec // reason
+
+	// The HTTP API for back ends.
+	APIRequests *CounterVec // operation, status
+	APIDuration *Histogram  // nanoseconds
 
 	// The event loops.
 	LoopConnections   *GaugeVec  // loop
@@ -114,10 +119,16 @@ func New() *Node {
 	n.Groups = n.gauge("sluice_groups", "Groups with at least one member, in all hubs.")
 	n.FanOut = n.histogram("sluice_fan_out_members", "Members of a group at each publication to it.",
 		1, 0, 1, 2, 5, 10, 100, 1000, 10_000, 100_000, 1_000_000)
-	n.GroupPublished = n.counter("sluice_group_messages_published_total", "Messages accepted from clients for a group.")
+	n.GroupPublished = n.counter("sluice_group_messages_published_total", "Messages accepted from clients and back ends for a group.")
 	n.GroupDelivered = n.counter("sluice_group_messages_delivered_total", "Copies of group messages handed to the connections of members.")
-	n.RequestRefusals = n.counterVec("sluice_request_refusals_total", "Requests and clients that a hub turned down.",
+	n.ServerDelivered = n.counter("sluice_server_messages_delivered_total", "Messages from back ends that are not for a group, each copy handed to a connection.")
+	n.RequestRefusals = n.counterVec("sluice_request_refusals_total", "Requests of clients and back ends, and clients, that a hub turned down.",
 		reason, requestRefusals)
+
+	n.APIRequests = n.counterVec("sluice_api_requests_total", "Calls of the HTTP API for back ends, by operation and class of the answer's status.",
+		[]string{"operation", "status"}, pairs(apiOperations, statusClasses))
+	n.APIDuration = n.histogram("sluice_api_request_duration_seconds", "Time from the head of a call of the HTTP API to its answer.",
+		nanosecond, durations(100*time.Microsecond, 10*time.Second)...)
 
 	n.LoopConnections = n.gaugeVec("sluice_loop_connections", "Sockets on an event loop, handshakes included.", maxLoopLabels, "loop")
 	n.LoopLastLag = n.gaugeVec("sluice_loop_last_lag_seconds", "How late an event loop came to its latest tick; rises while the loop is stuck.", maxLoopLabels, "loop")

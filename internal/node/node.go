@@ -33,6 +33,9 @@ type Node struct {
 	ops       *http.Server
 	opsDone   chan error
 
+	stopClock chan struct{}
+	clockDone chan struct{} // closed when the hubs' clock has stopped
+
 	state atomic.Int32 // readiness; see ready
 }
 
@@ -47,24 +50,23 @@ const (
 // after Stop.
 func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error) {
 	cfg = cfg.WithDefaults()
-	n := &Node{cfg: cfg, log: log, opsDone: make(chan error, 1)}
+	n := &Node{
+		cfg: cfg, log: log, opsDone: make(chan error, 1),
+		stopClock: make(chan struct{}), clockDone: make(chan struct{}),
+	}
 	m := metrics.New()
 
-	verifier, err := auth.NewVerifier(cfg.Auth)
+	tenants, err := auth.NewTenants(cfg.Auth, tenants(cfg.Hub))
 	if err != nil {
 		return nil, fmt.Errorf("auth: %w", err)
-	}
-	origins, err := auth.ParseOrigins(cfg.Auth.Origins)
-	if err != nil {
-		return nil, fmt.Errorf("auth.origins: %w", err)
 	}
 	n.engine = engine.New(cfg.Engine, m, log.Logger)
 	n.hubs = hub.New(cfg.Hub, len(n.engine.Loops()))
 	n.hubs.Measure(m.FanOut)
+	n.hubs.Verify(func(name string) hub.Verifier { return tenants.Verifier(name) })
 	gate := gateway.New(gateway.Options{
 		Hubs:     n.hubs,
-		Verifier: verifier,
-		Origins:  origins,
+		Tenants:  tenants,
 		Cookie:   cfg.Auth.Cookie,
 		Compat:   !cfg.DisableCompat,
 		EchoPath: cfg.EchoPath,
@@ -72,7 +74,7 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 	})
 	n.observe(m)
 
-	if err := n.listen(ctx, m); err != nil {
+	if err := n.listen(ctx, m, n.dataPlane(tenants, m)); err != nil {
 		return nil, err
 	}
 	if err := n.engine.Start(gate); err != nil {
@@ -82,13 +84,59 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 	for _, ln := range n.listeners {
 		n.engine.Accept(ln)
 	}
+	go n.tickHubs()
 	n.state.Store(serving)
 	return n, nil
 }
 
+// tickHubs is the clock of the hubs' deadlines.
+func (n *Node) tickHubs() {
+	defer close(n.clockDone)
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-n.stopClock:
+			return
+		case <-t.C:
+			n.hubs.Tick()
+		}
+	}
+}
+
+// tenants returns what the declared hubs have of their own for those who come in.
+func tenants(cfg hub.Config) map[string]auth.Tenant {
+	own := make(map[string]auth.Tenant, len(cfg.Hubs))
+	for name, t := range cfg.Hubs {
+		own[name] = auth.Tenant{Keys: t.Keys, Origins: t.Origins}
+	}
+	return own
+}
+
+// dataPlane returns the HTTP API for back ends, nil when it is switched off.
+func (n *Node) dataPlane(tenants *auth.Tenants, m *metrics.Node) http.Handler {
+	if n.cfg.API.Disable {
+		return nil
+	}
+	durations := m.APIDuration.Recorder()
+	return api.NewData(api.Data{
+		Hub: func(name string) (api.Backend, bool) {
+			h, ok := n.hubs.Hub(name)
+			return h, ok
+		},
+		Authorize: func(r *http.Request, hub string) error { return tenants.Verifier(hub).VerifyCall(r, time.Now()) },
+		Mint:      func(c auth.Claims) (string, error) { return tenants.Mint(c, time.Now()) },
+		Observe: func(operation string, status int, took time.Duration) {
+			m.APIRequests.With(operation, metrics.StatusClass(status)).Inc()
+			durations.Observe(uint64(took))
+		},
+		MaxBody: int64(n.cfg.API.MaxBody),
+	})
+}
+
 // listen opens every listener, or none: an operator who mistyped one address
 // does not get half a node.
-func (n *Node) listen(ctx context.Context, m *metrics.Node) error {
+func (n *Node) listen(ctx context.Context, m *metrics.Node, data http.Handler) error {
 	ops, err := net.Listen("tcp", n.cfg.Ops)
 	if err != nil {
 		return fmt.Errorf("operations: listen on %s: %w", n.cfg.Ops, err)
@@ -108,6 +156,7 @@ func (n *Node) listen(ctx context.Context, m *metrics.Node) error {
 		Ready:        n.ready,
 		WriteMetrics: m.WritePrometheus,
 		Pprof:        n.cfg.OpsPprof,
+		Data:         data,
 	}))
 	go func() { n.opsDone <- n.ops.Serve(ops) }()
 	return nil
@@ -182,6 +231,8 @@ func (n *Node) Stop(ctx context.Context) error {
 	drain, cancel := context.WithTimeout(ctx, window+config.SlowClients)
 	defer cancel()
 	err := n.engine.Shutdown(drain, window)
+	close(n.stopClock)
+	<-n.clockDone
 	if serr := n.ops.Shutdown(drain); serr != nil {
 		err = errors.Join(err, n.ops.Close())
 	}

@@ -99,7 +99,7 @@ func TestWaysIn(t *testing.T) {
 // TestWaysOut is what a client that may not come in is told.
 func TestWaysOut(t *testing.T) {
 	n := startNode(t, func(c *config.Config) {
-		c.Hub = hub.Config{Hubs: map[string]hub.Limits{"chat": {}}}
+		c.Hub = hub.Config{Hubs: map[string]hub.Tenant{"chat": {}}}
 		c.Auth.Origins = []string{"https://*.example.com"}
 	})
 	token := "access_token=" + mint(t, auth.Claims{})
@@ -121,7 +121,7 @@ func TestWaysOut(t *testing.T) {
 		{"no hub", "/client/?" + token, nil, 400, "hub"},
 		{"wrong path", "/elsewhere?" + token, nil, 404, "/client/hubs/"},
 		{"origin", "/client/hubs/chat?" + token, []string{subprotocol, "Origin: https://example.org"}, 403, "origin"},
-		{"no subprotocol", "/client/hubs/chat?" + token, []string{}, 400, "json.sluice.v1"},
+		{"bad mode", "/client/hubs/chat?mode=shout&" + token, nil, 400, "mode"},
 		{"unknown subprotocol", "/client/hubs/chat?" + token, []string{"Sec-WebSocket-Protocol: mqtt"}, 400, "json.sluice.v1"},
 		{"no echo here", "/echo", nil, 404, "/client/hubs/"},
 	} {

@@ -51,10 +51,11 @@ func observeHubs(m *metrics.Node, hubs []hub.Stats) {
 	m.HubConnections.Clear()
 	dropped, refused := map[string]uint64{}, map[string]uint64{}
 	for _, h := range hubs {
-		m.HubConnections.With(h.Hub, transport).Add(float64(h.Sessions))
+		m.HubConnections.With(h.Label, transport).Add(float64(h.Sessions))
 		sum.Groups += h.Groups
 		sum.Published += h.Published
 		sum.Delivered += h.Delivered
+		sum.Told += h.Told
 		for _, c := range h.Dropped {
 			dropped[c.Label] += c.N
 		}
@@ -66,6 +67,7 @@ func observeHubs(m *metrics.Node, hubs []hub.Stats) {
 	m.Groups.Set(float64(sum.Groups))
 	m.GroupPublished.Set(sum.Published)
 	m.GroupDelivered.Set(sum.Delivered)
+	m.ServerDelivered.Set(sum.Told)
 	m.DroppedMessages.With(hub.LoopOverloaded).Set(dropped[hub.LoopOverloaded])
 	for label, count := range refused {
 		m.RequestRefusals.With(label).Set(count)

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"sluice/api"
 	"sluice/auth"
 	"sluice/engine"
 	"sluice/hub"
@@ -32,6 +33,11 @@ func TestLabelsAreDeclared(t *testing.T) {
 	for _, c := range h.Stats().Refused {
 		if m.RequestRefusals.With(c.Label) == m.RequestRefusals.With("?") {
 			t.Errorf("request refusal %s is not declared", c.Label)
+		}
+	}
+	for _, operation := range api.Operations() {
+		if m.APIRequests.With(operation, "2xx") == m.APIRequests.With("?", "?") {
+			t.Errorf("API operation %s is not declared", operation)
 		}
 	}
 	if m.DroppedMessages.With(hub.LoopOverloaded) == m.DroppedMessages.With("?") {

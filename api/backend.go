@@ -1,0 +1,65 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"sluice/auth"
+	"sluice/hub"
+)
+
+// Backend is what the data plane asks of one hub; *hub.Hub is one. Its methods
+// are called from any goroutine. What is sent is given to the event loops before
+// a method returns; what has a context waits for them.
+type Backend interface {
+	SendToAll(m *hub.Outgoing, s hub.Selection) error
+	SendToGroup(group string, m *hub.Outgoing, s hub.Selection) error
+	SendToUser(user string, m *hub.Outgoing, s hub.Selection) error
+	SendToConnection(id string, m *hub.Outgoing) error
+
+	CloseAll(s hub.Selection, reason string) error
+	CloseGroup(group string, s hub.Selection, reason string) error
+	CloseUser(user string, s hub.Selection, reason string) error
+	CloseConnection(id, reason string) error
+
+	HasConnection(id string) bool
+	HasUser(user string) bool
+	HasGroup(group string) bool
+	UserConnections(user string) []hub.ConnectionInfo
+	GroupConnections(ctx context.Context, group, after string, limit int) (page []hub.ConnectionInfo, next string, err error)
+
+	AddConnectionToGroup(ctx context.Context, id, group string) error
+	RemoveConnectionFromGroup(ctx context.Context, id, group string) error
+	RemoveConnectionFromAllGroups(ctx context.Context, id string) error
+	AddUserToGroup(ctx context.Context, user, group string) error
+	RemoveUserFromGroup(ctx context.Context, user, group string) error
+	RemoveUserFromAllGroups(ctx context.Context, user string) error
+	AddToGroups(ctx context.Context, groups []string, match func(hub.Subject) bool) error
+	RemoveFromGroups(ctx context.Context, groups []string, match func(hub.Subject) bool) error
+
+	Grant(ctx context.Context, id string, a auth.Action, group string) error
+	Revoke(ctx context.Context, id string, a auth.Action, group string) error
+	Allowed(ctx context.Context, id string, a auth.Action, group string) (bool, error)
+}
+
+// Data is what the data plane works on. Its functions are called once for each
+// request, from any goroutine.
+type Data struct {
+	// Hub finds a hub, making it where that is allowed.
+	Hub func(name string) (Backend, bool)
+
+	// Authorize checks the token of a call about a hub. The error is an
+	// *auth.Refusal.
+	Authorize func(r *http.Request, hub string) error
+
+	// Mint makes a token for a client.
+	Mint func(c auth.Claims) (string, error)
+
+	// Observe is told of every call that names an operation: which of
+	// Operations, the status of the answer, how long it took. Nil for nobody.
+	Observe func(operation string, status int, took time.Duration)
+
+	// MaxBody bounds the body of a request, in bytes.
+	MaxBody int64
+}

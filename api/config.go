@@ -1,0 +1,33 @@
+package api
+
+import (
+	"cmp"
+	"fmt"
+)
+
+// Config turns the data plane. The zero value of a field means its default.
+type Config struct {
+	// Disable takes the data plane off the operations listener. Default: false,
+	// back ends reach it there, with a token.
+	Disable bool `yaml:"disable"`
+
+	// MaxBody bounds the body of a request, and so a message from a back end; a
+	// larger one is answered 413. Default 1MiB.
+	MaxBody int `yaml:"max_body" unit:"bytes"`
+}
+
+// WithDefaults returns the configuration with every zero replaced.
+func (c Config) WithDefaults() Config {
+	c.MaxBody = cmp.Or(c.MaxBody, 1<<20)
+	return c
+}
+
+// maxBody is what one message can be at the most.
+const maxBody = 1 << 30
+
+// Validate reports every problem with its key, relative to this struct.
+func (c *Config) Validate(report func(key, problem string)) {
+	if c.MaxBody < 0 || c.MaxBody > maxBody {
+		report("max_body", fmt.Sprintf("%d is not between 1 and %d (0 means the default)", c.MaxBody, maxBody))
+	}
+}

@@ -1,0 +1,135 @@
+package api
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"sluice/auth"
+)
+
+// versions are the values of api-version that are served: the operations are
+// the same in all of them, later ones only add some.
+var versions = []string{"2021-10-01", "2022-11-01", "2023-07-01", "2024-01-01", "2024-12-01"}
+
+// call is one request of the data plane whose token has been checked.
+type call struct {
+	*http.Request
+	data *Data
+	hub  Backend
+	name string // of the hub
+}
+
+// operation does what a call asks for and answers it, or returns why not.
+type operation func(w http.ResponseWriter, c *call) *problem
+
+// NewData returns the data plane, the HTTP API with which back ends send
+// messages and manage connections, groups and permissions. docs/api.md lists the
+// operations.
+func NewData(d Data) http.Handler {
+	mux := http.NewServeMux()
+	for _, o := range operations {
+		mux.Handle(o.route, d.serve(o.name, o.do))
+	}
+	mux.HandleFunc("HEAD /api/health", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
+		notFound(codeNotFound, "", "there is no operation "+r.Method+" at this path; docs/api.md lists them").write(w)
+	})
+	return mux
+}
+
+// operations are all of them.
+var operations = []struct {
+	name  string // in metrics
+	route string
+	do    operation
+}{
+	{"generate_token", "POST /api/hubs/{hub}/:generateToken", generateToken},
+	{"send_to_all", "POST /api/hubs/{hub}/:send", sendToAll},
+	{"send_to_user", "POST /api/hubs/{hub}/users/{user}/:send", sendToUser},
+	{"send_to_group", "POST /api/hubs/{hub}/groups/{group}/:send", sendToGroup},
+	{"send_to_connection", "POST /api/hubs/{hub}/connections/{id}/:send", sendToConnection},
+	{"close_all", "POST /api/hubs/{hub}/:closeConnections", closeAll},
+	{"close_user", "POST /api/hubs/{hub}/users/{user}/:closeConnections", closeUser},
+	{"close_group", "POST /api/hubs/{hub}/groups/{group}/:closeConnections", closeGroup},
+	{"close_connection", "DELETE /api/hubs/{hub}/connections/{id}", closeConnection},
+	{"has_connection", "HEAD /api/hubs/{hub}/connections/{id}", hasConnection},
+	{"has_user", "HEAD /api/hubs/{hub}/users/{user}", hasUser},
+	{"has_group", "HEAD /api/hubs/{hub}/groups/{group}", hasGroup},
+	{"list_user", "GET /api/hubs/{hub}/users/{user}/connections", userConnections},
+	{"list_group", "GET /api/hubs/{hub}/groups/{group}/connections", groupConnections},
+	{"add_connection", "PUT /api/hubs/{hub}/groups/{group}/connections/{id}", addConnection},
+	{"remove_connection", "DELETE /api/hubs/{hub}/groups/{group}/connections/{id}", removeConnection},
+	{"remove_connection_from_all", "DELETE /api/hubs/{hub}/connections/{id}/groups", removeConnectionFromAll},
+	{"add_user", "PUT /api/hubs/{hub}/users/{user}/groups/{group}", addUser},
+	{"remove_user", "DELETE /api/hubs/{hub}/users/{user}/groups/{group}", removeUser},
+	{"remove_user_from_all", "DELETE /api/hubs/{hub}/users/{user}/groups", removeUserFromAll},
+	{"add_to_groups", "POST /api/hubs/{hub}/:addToGroups", addToGroups},
+	{"remove_from_groups", "POST /api/hubs/{hub}/:removeFromGroups", removeFromGroups},
+	{"grant", "PUT /api/hubs/{hub}/permissions/{permission}/connections/{id}", grant},
+	{"revoke", "DELETE /api/hubs/{hub}/permissions/{permission}/connections/{id}", revoke},
+	{"allowed", "HEAD /api/hubs/{hub}/permissions/{permission}/connections/{id}", allowed},
+}
+
+// Operations returns the names of all operations, as Data.Observe is told them.
+func Operations() []string {
+	names := make([]string, len(operations))
+	for i, o := range operations {
+		names[i] = o.name
+	}
+	return names
+}
+
+// serve checks what is the same for all operations: version, hub, token.
+func (d *Data) serve(name string, do operation) http.Handler {
+	return http.HandlerFunc(func(plain http.ResponseWriter, r *http.Request) {
+		w := &answer{ResponseWriter: plain}
+		if d.Observe != nil {
+			start := time.Now()
+			defer func() { d.Observe(name, w.status, time.Since(start)) }()
+		}
+		w.Header().Set("Api-Supported-Versions", strings.Join(versions, ", "))
+		w.Header().Set("Cache-Control", "no-store")
+		c, p := d.open(r)
+		if p == nil {
+			r.Body = http.MaxBytesReader(plain, r.Body, d.MaxBody)
+			p = do(w, c)
+		}
+		if p != nil {
+			p.write(w)
+		}
+	})
+}
+
+// answer remembers the status that it is given; 0 when none was.
+type answer struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (a *answer) WriteHeader(status int) {
+	a.status = status
+	a.ResponseWriter.WriteHeader(status)
+}
+
+// open checks a request up to its hub. The token comes before the hub: whether
+// one exists is nobody's business without.
+func (d *Data) open(r *http.Request) (*call, *problem) {
+	name := r.PathValue("hub")
+	if !auth.ValidHub(name) {
+		return nil, badRequest("hub", "the path names no valid hub: a letter, then at most 127 letters, digits and _ ` , . [ ]")
+	}
+	if err := d.Authorize(r, name); err != nil {
+		return nil, refusedOf(err)
+	}
+	if v := r.URL.Query().Get("api-version"); v != "" && !slices.Contains(versions, v) {
+		return nil, badRequest("api-version", "this version is not served; served are "+strings.Join(versions, ", "))
+	}
+	h, ok := d.Hub(name)
+	if !ok {
+		return nil, notFound(codeNotFound, "hub", "there is no such hub; declare it below hub.hubs in the configuration")
+	}
+	return &call{Request: r, data: d, hub: h, name: name}, nil
+}

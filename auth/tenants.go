@@ -1,0 +1,87 @@
+package auth
+
+import (
+	"fmt"
+	"time"
+)
+
+// Tenants says which tokens and web pages each hub takes: a hub may have keys
+// and origins of its own, and all others share those of the configuration. It
+// is safe for concurrent use and knows no hub that has nothing of its own, so
+// its answer does not tell whether a hub exists.
+type Tenants struct {
+	// Static after NewTenants.
+	common tenant
+	own    map[string]tenant // by canonical name
+
+	endpoint string // that tokens are made for; "" where any will do
+}
+
+type tenant struct {
+	verifier *Verifier
+	origins  *Origins
+	signing  Secret // the first key: rotation puts a new one in front
+}
+
+// Tenant is what is a hub's own; what is empty is taken from the configuration.
+type Tenant struct {
+	Keys    []Key
+	Origins []string
+}
+
+// NewTenants compiles the configuration and what the hubs of those names have of
+// their own. The error names every problem.
+func NewTenants(cfg Config, hubs map[string]Tenant) (*Tenants, error) {
+	verifier, err := NewVerifier(cfg)
+	if err != nil {
+		return nil, err
+	}
+	origins, err := ParseOrigins(cfg.Origins)
+	if err != nil {
+		return nil, fmt.Errorf("origins: %w", err)
+	}
+	t := &Tenants{common: tenant{verifier, origins, cfg.Keys[0].Secret}, own: make(map[string]tenant)}
+	if len(cfg.Endpoints) > 0 {
+		t.endpoint = cfg.Endpoints[0]
+	}
+	for name, h := range hubs {
+		own := t.common
+		if len(h.Keys) > 0 {
+			own.verifier = verifier.withKeys(h.Keys)
+			own.signing = h.Keys[0].Secret
+		}
+		if len(h.Origins) > 0 {
+			if own.origins, err = ParseOrigins(h.Origins); err != nil {
+				return nil, fmt.Errorf("origins of hub %s: %w", name, err)
+			}
+		}
+		if own != t.common {
+			t.own[CanonicalHub(name)] = own
+		}
+	}
+	return t, nil
+}
+
+// Verifier returns what verifies the tokens for a hub, whose name may be in any
+// case.
+func (t *Tenants) Verifier(hub string) *Verifier { return t.of(hub).verifier }
+
+// Origins returns which pages may connect to a hub, whose name may be in any
+// case.
+func (t *Tenants) Origins(hub string) *Origins { return t.of(hub).origins }
+
+// Mint makes a token for a client of the hub in c, signed with the first of the
+// hub's keys, for the first of Config.Endpoints.
+func (t *Tenants) Mint(c Claims, now time.Time) (string, error) {
+	c.Endpoint = t.endpoint
+	return Mint([]byte(t.of(c.Hub).signing), c, now)
+}
+
+func (t *Tenants) of(hub string) tenant {
+	if len(t.own) > 0 {
+		if own, ok := t.own[CanonicalHub(hub)]; ok {
+			return own
+		}
+	}
+	return t.common
+}

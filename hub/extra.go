@@ -1,0 +1,91 @@
+package hub
+
+import (
+	"time"
+
+	"sluice/engine/wheel"
+)
+
+// extra is what only some sessions have. A session gets it when it first needs
+// any of it and keeps it. Owned by the session's loop.
+type extra struct {
+	timer   wheel.Node[extra]
+	session *Session
+
+	tokenID string // jti of the token, "" for none
+	own     exceptions
+
+	// pipe is the group to which a raw client publishes all it says; nil for
+	// none.
+	pipe       []byte
+	pipeNoEcho bool
+
+	sequence uint64 // of the last message in a sequenced grammar
+
+	// notice is when the client is to hear that its token expires; 0 for never.
+	notice wheel.Tick
+	// wantsNotice: it has asked for that.
+	wantsNotice bool
+}
+
+// WheelNode gives the lane's wheel its place in the extra.
+func (x *extra) WheelNode() *wheel.Node[extra] { return &x.timer }
+
+// seldom returns the session's extra, making it if need be.
+func (s *Session) seldom() *extra {
+	if s.extra == nil {
+		s.extra = &extra{session: s}
+	}
+	return s.extra
+}
+
+// arm puts the session on the wheel for the earliest of its deadlines.
+func (x *extra) arm() {
+	w := x.session.lane.wheel
+	if x.notice == 0 {
+		w.Disarm(x)
+		return
+	}
+	w.Arm(x, x.notice)
+}
+
+// onDeadline is called by the lane's wheel when the earliest deadline has come.
+func (x *extra) onDeadline() {
+	if x.notice != 0 {
+		x.session.tokenExpiring()
+	}
+}
+
+// The deadlines of sessions are seconds apart at least, so a wheel with a tick
+// of a second does, and one turn of it covers the longest that is common.
+const (
+	tick       = time.Second
+	wheelSlots = 512
+)
+
+// Tick lets the deadlines of sessions come. It is to be called about once a
+// second, from any goroutine, and does not wait: each loop looks by itself.
+func (n *Node) Tick() {
+	for i := range n.lanes {
+		l := &n.lanes[i]
+		if l.ready.Load() && l.ticking.CompareAndSwap(false, true) && !l.loop.Post(l) {
+			l.ticking.Store(false)
+		}
+	}
+}
+
+// Run is the task of a tick.
+func (l *lane) Run() {
+	l.ticking.Store(false)
+	l.wheel.Advance(l.node.tickAt(l.node.now()), (*extra).onDeadline)
+}
+
+// tickAt returns the tick that is running at t. It is never 0, which stands for
+// "never".
+func (n *Node) tickAt(t time.Time) wheel.Tick {
+	const most = 1 << 30 // 34 years: a token may say that it is valid for a thousand
+	return 1 + wheel.Tick(min(max(t.Sub(n.started)/tick, 0), most))
+}
+
+// tickAfter returns the first tick that begins at t or after it.
+func (n *Node) tickAfter(t time.Time) wheel.Tick { return n.tickAt(t.Add(tick - 1)) }

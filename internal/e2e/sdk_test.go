@@ -1,0 +1,26 @@
+package e2e
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+// TestPublishedSDKs runs the published packages for back ends and for clients,
+// unchanged, against a node: 25 operations of the one, and what the other does in
+// a chat.
+func TestPublishedSDKs(t *testing.T) {
+	needNode(t)
+	if _, err := os.Stat("npm/node_modules/@azure/web-pubsub"); err != nil {
+		t.Skip("SKIPPED: the packages in npm/package.json are not all installed (make test installs them), so the published SDKs were not tested")
+	}
+	clients, ops := freeAddr(t), freeAddr(t)
+	p := start(t, sluice, "serve", "--dev", "--key", testKey, "--listen", clients, "--ops", ops)
+	p.waitFor("msg=serving")
+	out, errs, code := run(t, "node", "npm/sdk.mjs", clients, ops, testKey)
+	if code != 0 || strings.TrimSpace(out) != "ok" {
+		t.Fatalf("exit %d\n%s%s", code, out, errs)
+	}
+	p.interrupt()
+	p.waitFor("msg=stopped")
+}
