@@ -6,6 +6,8 @@
 #	load.sh path/to/sluice targets.yaml
 set -u
 : "${LISTEN:=127.0.0.1:18080}" "${OPS:=127.0.0.1:18081}" "${ROUNDS:=3}" "${SETTLE:=5m}"
+errors=$(mktemp) # through a file, or a console would get the progress that a terminal does
+trap 'rm -f "$errors"' EXIT
 key=$(od -An -tx1 -N32 /dev/urandom | tr -d ' \n')
 "$1" serve --dev --key "$key" --listen "$LISTEN" --ops "$OPS" --set log.level=warn \
 	--set engine.heartbeat_interval="$HEARTBEAT" --set engine.pong_timeout="$PATIENCE" \
@@ -17,10 +19,9 @@ for _ in 1 2 3 4 5 6 7 8 9 10; do # until it listens
 	sleep 1
 done
 "$1" bench idle --url "ws://$LISTEN" --ops "$OPS" --key "$key" --server-pid "$server" \
-	--connections "$CONNECTIONS" --rounds "$ROUNDS" --hold 6h --broadcast --settle "$SETTLE" --patience "$PATIENCE" --targets "$2" 2>errors
+	--connections "$CONNECTIONS" --rounds "$ROUNDS" --hold 6h --broadcast --settle "$SETTLE" --patience "$PATIENCE" --targets "$2" 2>"$errors"
 status=$?
-cat errors # through a file, or a console would get the progress that a terminal does
-rm errors
+cat "$errors"
 kill "$server"
 if [ "$status" = 0 ]; then
 	echo "capacity: passed"
