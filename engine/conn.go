@@ -71,12 +71,13 @@ type Conn struct {
 type connFlags uint8
 
 const (
-	flagUpgraded connFlags = 1 << iota // answered 101
-	flagDirty                          // in Loop.dirty
-	flagBacklog                        // in Loop.backlog
-	flagSlow                           // over SlowConsumerBytes, counted
-	flagHeld                           // in Loop.held
-	flagDetached                       // the endpoint knows that it is over
+	flagUpgraded   connFlags = 1 << iota // answered 101
+	flagDirty                            // in Loop.dirty
+	flagBacklog                          // in Loop.backlog
+	flagSlow                             // over SlowConsumerBytes, counted
+	flagHeld                             // in Loop.held
+	flagDetached                         // the endpoint knows that it is over
+	flagHandedOver                       // the socket lives on elsewhere
 )
 
 func (c *Conn) has(f connFlags) bool { return c.flags&f != 0 }
@@ -116,6 +117,30 @@ func (c *Conn) opened(gc gnet.Conn) {
 // in the middle of a handler's work.
 func (c *Conn) closed(err error) {
 	l := c.loop
+	if c.has(flagHandedOver) {
+		c.state = stateClosed // the socket's accounts go with it
+	} else {
+		c.settle(err)
+	}
+	c.dropUnread()
+	c.reader.Release()
+	c.dropOutput()
+	c.book(0)
+	c.setSlow(false)
+	l.wheel.Disarm(c)
+	l.remove(c)
+	l.placed.Add(-1)
+	switch {
+	case c.has(flagDetached):
+		c.endpoint = nil
+	case c.endpoint != nil:
+		c.markDirty()
+	}
+}
+
+// settle books the end of the socket.
+func (c *Conn) settle(err error) {
+	l := c.loop
 	switch {
 	case c.cause != causeNone:
 	case err != nil:
@@ -135,20 +160,6 @@ func (c *Conn) closed(err error) {
 		l.engine.metrics.ConnectionsClosed.With(c.cause.String(), c.cause.Initiator()).Inc()
 	} else {
 		l.engine.pending.Add(-1)
-	}
-	c.dropUnread()
-	c.reader.Release()
-	c.dropOutput()
-	c.book(0)
-	c.setSlow(false)
-	l.wheel.Disarm(c)
-	l.remove(c)
-	l.placed.Add(-1)
-	switch {
-	case c.has(flagDetached):
-		c.endpoint = nil
-	case c.endpoint != nil:
-		c.markDirty()
 	}
 }
 

@@ -125,22 +125,35 @@ func (e *Engine) enrol(nc net.Conn) error {
 		}
 		return nc.Close()
 	}
-	trim(nc.LocalAddr())
-	trim(nc.RemoteAddr())
 	l := e.leastLoaded()
-	l.placed.Add(1)
 	c := &Conn{loop: l}
-	_, err := l.client.EnrollContext(nc, c)
-	if err == nil && c.gc != nil {
-		return nil // owned by the loop
+	err := l.enrol(nc, c, c)
+	if err == nil {
+		return nil
 	}
 	e.pending.Add(-1)
-	l.placed.Add(-1)
-	if err == nil {
-		err = errors.New("the poller refused the socket")
+	if errors.Is(err, errClientGone) {
+		return nil
 	}
-	if errors.Is(err, net.ErrClosed) || errors.Is(err, unix.ENOTCONN) {
-		return nil // the client is gone again
+	return err
+}
+
+// enrol gives a socket to the loop, which finds ctx with it in OnOpen and makes
+// it c's. It waits for the loop. The socket is the loop's afterwards, or closed.
+func (l *Loop) enrol(nc net.Conn, c *Conn, ctx any) error {
+	trim(nc.LocalAddr())
+	trim(nc.RemoteAddr())
+	l.placed.Add(1)
+	_, err := l.client.EnrollContext(nc, ctx)
+	if err == nil && c.gc != nil {
+		return nil
+	}
+	l.placed.Add(-1)
+	switch {
+	case err == nil:
+		err = errors.New("the poller refused the socket")
+	case errors.Is(err, net.ErrClosed), errors.Is(err, unix.ENOTCONN):
+		return errClientGone
 	}
 	return fmt.Errorf("enrol: %w", err)
 }
