@@ -15,6 +15,7 @@ const (
 	fieldTTL
 	fieldMetadata
 	fieldStream
+	fieldSequenceID
 	numFields
 )
 
@@ -22,17 +23,18 @@ const (
 func (f field) String() string { return fieldNames[f] }
 
 var fieldNames = [numFields]string{
-	noField:       "message",
-	fieldType:     "type",
-	fieldGroup:    "group",
-	fieldEvent:    "event",
-	fieldData:     "data",
-	fieldDataType: "dataType",
-	fieldNoEcho:   "noEcho",
-	fieldAckID:    "ackId",
-	fieldTTL:      "ttlSeconds",
-	fieldMetadata: "metadata",
-	fieldStream:   "stream",
+	noField:         "message",
+	fieldType:       "type",
+	fieldGroup:      "group",
+	fieldEvent:      "event",
+	fieldData:       "data",
+	fieldDataType:   "dataType",
+	fieldNoEcho:     "noEcho",
+	fieldAckID:      "ackId",
+	fieldTTL:        "ttlSeconds",
+	fieldMetadata:   "metadata",
+	fieldStream:     "stream",
+	fieldSequenceID: "sequenceId",
 }
 
 // fieldByName finds the property with exactly that name.

@@ -49,17 +49,17 @@ func (d *Decoder) interpret(req *Request) {
 		req.Group = d.group()
 		req.NoEcho = d.bool(fieldNoEcho)
 		d.data(req)
-		d.uint(fieldTTL, maxTTL)
+		ttl, _ := d.uint(fieldTTL, MaxTTL)
+		req.TTL = uint16(ttl)
 		d.checkObject(fieldMetadata)
+	case SequenceAck:
+		req.SequenceID = d.sequence()
 	case Event:
 		req.Event = d.event()
 		d.data(req)
 		d.checkObject(fieldMetadata)
 	}
 }
-
-// maxTTL is the longest time in seconds that a publisher may ask for.
-const maxTTL = 300
 
 // kind reads what the message asks for.
 func (d *Decoder) kind() Kind {
@@ -90,6 +90,15 @@ var kindByName = func() map[string]Kind {
 	}
 	return m
 }()
+
+// sequence reads the number of a message, which must be there.
+func (d *Decoder) sequence() uint64 {
+	id, ok := d.uint(fieldSequenceID, math.MaxUint64)
+	if !ok {
+		d.fail("sequenceId", "missing")
+	}
+	return id
+}
 
 // group reads a group name.
 func (d *Decoder) group() []byte {

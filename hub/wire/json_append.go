@@ -18,6 +18,10 @@ func (JSONv1) AppendConnected(dst []byte, c *Connected) []byte {
 	}
 	dst = append(dst, `,"connectionId":`...)
 	dst = appendString(dst, c.ConnectionID)
+	if c.ReconnectionToken != "" {
+		dst = append(dst, `,"reconnectionToken":`...)
+		dst = appendString(dst, c.ReconnectionToken)
+	}
 	return append(dst, '}')
 }
 

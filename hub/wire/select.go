@@ -2,13 +2,15 @@ package wire
 
 import "strings"
 
-// Subprotocol names of the JSON grammar. The compatible name is the one that
+// Subprotocol names of the JSON grammars. The compatible names are those that
 // published client libraries for Azure Web PubSub offer; Sluice is not
 // affiliated with that service.
 const (
 	nameJSON       = "json.sluice.v1"
 	nameReliable   = "json.reliable.sluice.v1"
 	nameJSONCompat = "json.webpubsub.azure.v1"
+
+	nameReliableCompat = "json.reliable.webpubsub.azure.v1"
 )
 
 // Select picks the grammar for the subprotocols a client offers, in the
@@ -25,7 +27,7 @@ func Select(offered []string, compat bool) (g Grammar, subprotocol string, ok bo
 		if name == nameJSON || compat && name == nameJSONCompat {
 			return JSONv1{}, name, true
 		}
-		if name == nameReliable {
+		if name == nameReliable || compat && name == nameReliableCompat {
 			return JSONReliableV1{}, name, true
 		}
 	}
@@ -40,5 +42,5 @@ func Subprotocols(compat bool) []string {
 	if !compat {
 		return []string{nameJSON, nameReliable}
 	}
-	return []string{nameJSON, nameReliable, nameJSONCompat}
+	return []string{nameJSON, nameReliable, nameJSONCompat, nameReliableCompat}
 }
