@@ -13,6 +13,19 @@ func (c *Conn) Close(code frame.CloseCode, reason string) {
 	c.end(CauseServerClose, code, reason)
 }
 
+// Broken reports whether the connection ended without anybody having meant it to
+// end: the network failed, or the client went away without a proper close. It is
+// valid from Endpoint.Closed on.
+func (c *Conn) Broken() bool {
+	switch c.cause {
+	case CauseClientGone, CauseHeartbeatTimeout:
+		return true
+	case CauseClientClose:
+		return c.code != frame.CloseNormal && c.code != frame.CloseNoStatus
+	}
+	return false
+}
+
 // end queues the close frame and waits for the client's.
 func (c *Conn) end(cause Cause, code frame.CloseCode, reason string) {
 	if c.state != stateOpen {

@@ -107,6 +107,14 @@ func (c *Conn) buffer() *bytebufferpool.ByteBuffer {
 	return c.out
 }
 
+// QueuedBytes returns the bytes not yet taken by the socket.
+func (c *Conn) QueuedBytes() int {
+	if c.unsent > 0 && c.state != stateClosed {
+		c.measure()
+	}
+	return c.queued()
+}
+
 // queued returns the bytes not yet taken by the socket, as far as known.
 func (c *Conn) queued() int {
 	n := int(c.unsent)

@@ -74,6 +74,9 @@ func (g *Gateway) Upgrade(_ *engine.Conn, r *http.Request) (engine.Acceptance, *
 		return engine.Acceptance{}, refused(auth.Refuse(auth.OriginDenied,
 			"pages of this origin may not connect; the configuration keys are auth.origins and hub.hubs.NAME.origins"))
 	}
+	if back := parseComeback(r.URL, g.compat); back != nil {
+		return g.resume(r, name, back), nil
+	}
 	id, refusal := g.identify(r, name)
 	if refusal != nil {
 		return engine.Acceptance{}, refusal
@@ -100,6 +103,9 @@ func (g *Gateway) Upgrade(_ *engine.Conn, r *http.Request) (engine.Acceptance, *
 			s, err := open(h, c, id, grammar, pipe)
 			if err != nil {
 				return nil, err
+			}
+			if s.Lasting() {
+				return g.lasting(s, c), nil
 			}
 			if g.logUsers {
 				return knownClient{client{s}}, nil

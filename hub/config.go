@@ -32,6 +32,12 @@ type Config struct {
 	// where it has asked for that. Default 30s.
 	TokenNotice time.Duration `yaml:"token_notice"`
 
+	// MaxNodeUnackedBytes bounds what all reliable sessions together hold for
+	// their clients; a session that needs more is ended with 1008. A message
+	// counts once for each session that holds it, though it is in memory once.
+	// Default 256MiB.
+	MaxNodeUnackedBytes int `yaml:"max_node_unacked_bytes" unit:"bytes"`
+
 	// Defaults holds for every hub that does not set its own. Keys, Origins and
 	// Label are for single hubs only: auth.keys and auth.origins are those of
 	// all.
@@ -95,6 +101,18 @@ type Tenant struct {
 	// MaxBytesPerSecond bounds the data of the same messages. Default none.
 	MaxBytesPerSecond int `yaml:"max_bytes_per_second" unit:"bytes"`
 
+	// ReconnectWindow is how long a reliable session waits for its client after
+	// the connection broke. It counts as a connection meanwhile. Default 1m.
+	ReconnectWindow time.Duration `yaml:"reconnect_window"`
+
+	// MaxUnackedMessages bounds the messages that a reliable session holds for
+	// its client; one more ends it with 1008, and the client starts afresh.
+	// Published clients acknowledge once a second. Default 1000.
+	MaxUnackedMessages int `yaml:"max_unacked_messages"`
+
+	// MaxUnackedBytes bounds the bytes of the same messages. Default 16MiB.
+	MaxUnackedBytes int `yaml:"max_unacked_bytes" unit:"bytes"`
+
 	// Events says who answers the events and invocations of clients: "none", so
 	// that they are refused, or "echo", so that each gets back what it said, for
 	// development. Default none.
@@ -111,6 +129,10 @@ const (
 	EventsEcho = "echo"
 )
 
+// maxWindow is the longest time for which a session waits for its client: what it
+// holds is memory.
+const maxWindow = 24 * time.Hour
+
 // maxLabel is the longest label of a hub, in bytes.
 const maxLabel = 64
 
@@ -118,6 +140,7 @@ const maxLabel = 64
 func (c Config) WithDefaults() Config {
 	c.MaxHubs = cmp.Or(c.MaxHubs, 1000)
 	c.TokenNotice = cmp.Or(c.TokenNotice, 30*time.Second)
+	c.MaxNodeUnackedBytes = cmp.Or(c.MaxNodeUnackedBytes, 256<<20)
 	c.Defaults = c.Defaults.or(Tenant{
 		MaxSessions:           1_000_000,
 		MaxConnectionsPerUser: 1_000_000,
@@ -125,6 +148,9 @@ func (c Config) WithDefaults() Config {
 		MaxGroups:             100_000,
 		MaxGroupsPerSession:   1000,
 		MaxGroupNameBytes:     wire.MaxGroup,
+		ReconnectWindow:       time.Minute,
+		MaxUnackedMessages:    1000,
+		MaxUnackedBytes:       16 << 20,
 		Events:                EventsNone,
 	})
 	hubs := make(map[string]Tenant, len(c.Hubs))
@@ -150,6 +176,9 @@ func (t Tenant) or(d Tenant) Tenant {
 		MaxMessageSize:        cmp.Or(t.MaxMessageSize, d.MaxMessageSize),
 		MaxMessagesPerSecond:  cmp.Or(t.MaxMessagesPerSecond, d.MaxMessagesPerSecond),
 		MaxBytesPerSecond:     cmp.Or(t.MaxBytesPerSecond, d.MaxBytesPerSecond),
+		ReconnectWindow:       cmp.Or(t.ReconnectWindow, d.ReconnectWindow),
+		MaxUnackedMessages:    cmp.Or(t.MaxUnackedMessages, d.MaxUnackedMessages),
+		MaxUnackedBytes:       cmp.Or(t.MaxUnackedBytes, d.MaxUnackedBytes),
 		Events:                cmp.Or(t.Events, d.Events),
 	}
 }
@@ -164,6 +193,9 @@ func (c *Config) Validate(report func(key, problem string)) {
 	}
 	if c.TokenNotice < 0 {
 		report("token_notice", negative(c.TokenNotice))
+	}
+	if c.MaxNodeUnackedBytes < 0 {
+		report("max_node_unacked_bytes", negative(c.MaxNodeUnackedBytes))
 	}
 	c.Defaults.validate("defaults", report)
 	c.Defaults.validateDefaults("defaults", report)
@@ -195,10 +227,18 @@ func (t *Tenant) validate(prefix string, report func(key, problem string)) {
 		{"max_message_size", t.MaxMessageSize},
 		{"max_messages_per_second", t.MaxMessagesPerSecond},
 		{"max_bytes_per_second", t.MaxBytesPerSecond},
+		{"max_unacked_messages", t.MaxUnackedMessages},
+		{"max_unacked_bytes", t.MaxUnackedBytes},
 	} {
 		if f.n < 0 {
 			report(prefix+"."+f.key, negative(f.n))
 		}
+	}
+	switch w := t.ReconnectWindow; {
+	case w < 0:
+		report(prefix+".reconnect_window", negative(w))
+	case w > 0 && w < tick, w > maxWindow:
+		report(prefix+".reconnect_window", fmt.Sprintf("%v is not between %v and %v", w, tick, maxWindow))
 	}
 	if t.MaxGroupNameBytes > wire.MaxGroup {
 		report(prefix+".max_group_name_bytes", fmt.Sprintf("%d is above %d, the limit of the protocol", t.MaxGroupNameBytes, wire.MaxGroup))

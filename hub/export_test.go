@@ -69,6 +69,7 @@ func (h *Hub) Check() error {
 // look up.
 func (h *Hub) checkRegistry() error {
 	sessions, users, speakers := 0, 0, [maxGrammars]int32{}
+	away := int64(0)
 	for i := range h.residents {
 		r := &h.residents[i]
 		if int(r.count.Load()) != len(r.sessions) {
@@ -77,6 +78,9 @@ func (h *Hub) checkRegistry() error {
 		for at, s := range r.sessions {
 			sessions++
 			speakers[s.grammar]++
+			if r := s.lasting(); r != nil && r.away != 0 {
+				away++
+			}
 			if s.lane.index != i || s.place != int32(at) || s.hub != h {
 				return fmt.Errorf("hub %s, loop %d: session %d does not know its place", h.name, i, at)
 			}
@@ -95,6 +99,9 @@ func (h *Hub) checkRegistry() error {
 	h.users.Range(func(_ string, all []*Session) bool { users -= len(all); return true })
 	if n := h.connections.Len(); n != sessions || h.sessions.Load() != int64(n) || users != 0 {
 		return fmt.Errorf("hub %s: %d sessions, %d counted, %d known, %d more than its users have", h.name, sessions, h.sessions.Load(), n, users)
+	}
+	if n := h.away.Load(); n != away {
+		return fmt.Errorf("hub %s: %d sessions away, %d counted", h.name, away, n)
 	}
 	for i := range speakers {
 		if n := h.speakers[i].Load(); n != speakers[i] {

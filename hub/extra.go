@@ -20,7 +20,7 @@ type extra struct {
 	pipe       []byte
 	pipeNoEcho bool
 
-	sequence uint64 // of the last message in a sequenced grammar
+	reliable *reliable // nil where the session ends with its connection
 
 	// notice is when the client is to hear that its token expires; 0 for never.
 	notice wheel.Tick
@@ -42,17 +42,32 @@ func (s *Session) seldom() *extra {
 // arm puts the session on the wheel for the earliest of its deadlines.
 func (x *extra) arm() {
 	w := x.session.lane.wheel
-	if x.notice == 0 {
+	due := x.notice
+	if x.reliable != nil {
+		now := x.session.hub.node.tickAt(x.session.hub.node.now())
+		if r := x.reliable.due(now); r != 0 && (due == 0 || r < due) {
+			due = r
+		}
+	}
+	if due == 0 {
 		w.Disarm(x)
 		return
 	}
-	w.Arm(x, x.notice)
+	w.Arm(x, due)
 }
 
 // onDeadline is called by the lane's wheel when the earliest deadline has come.
 func (x *extra) onDeadline() {
-	if x.notice != 0 {
-		x.session.tokenExpiring()
+	s := x.session
+	now := s.hub.node.tickAt(s.hub.node.now())
+	if x.notice != 0 && now >= x.notice {
+		s.tokenExpiring()
+	}
+	if x.reliable != nil {
+		x.reliable.overdue(s, now)
+	}
+	if !s.is(flagGone) {
+		x.arm()
 	}
 }
 

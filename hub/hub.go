@@ -41,6 +41,7 @@ type Hub struct {
 	tallies []tally
 
 	sessions   atomic.Int64
+	away       atomic.Int64 // of them, those whose client may come back
 	groupCount atomic.Int64
 	rates      rates
 }
@@ -94,6 +95,9 @@ func (h *Hub) open(loop Loop, link Link, id auth.Identity, g wire.Grammar, pipe 
 	if g.Name() == "" {
 		s.flags |= flagRaw
 	}
+	if h.node.sequenced.has(s.grammar) {
+		s.makeLasting()
+	}
 	if pipe != nil {
 		s.seldom().pipe, s.extra.pipeNoEcho = []byte(pipe.Group), pipe.NoEcho
 	}
@@ -101,7 +105,7 @@ func (h *Hub) open(loop Loop, link Link, id auth.Identity, g wire.Grammar, pipe 
 		lane.tally(h).refused[r].Add(1)
 		return nil, &frame.Error{Code: refusals[r].code, Reason: refusals[r].message}
 	}
-	s.reply(g.AppendConnected(lane.blank(), &wire.Connected{ConnectionID: s.ID(), UserID: s.user}))
+	s.welcome()
 	return s, nil
 }
 

@@ -20,6 +20,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sluice/auth"
@@ -44,7 +45,9 @@ type Node struct {
 	verifier  func(hub string) Verifier
 	handler   Handler
 
-	encoders encoders
+	encoders     encoders
+	reconnection *auth.Reconnection
+	unacked      atomic.Int64 // bytes that reliable sessions hold
 
 	hubs *shard.Map[string, *Hub] // by canonical name; hubs are never removed
 
@@ -60,6 +63,8 @@ func New(cfg Config, loops int) *Node {
 		lanes: make([]lane, loops),
 		hubs:  shard.New[string, *Hub](hubStripes),
 		now:   time.Now,
+
+		reconnection: auth.NewReconnection(),
 	}
 	n.started = n.now()
 	for i := range n.lanes {
@@ -87,6 +92,18 @@ func (n *Node) Measure(fanOut *metrics.Histogram) {
 	n.fanOut = fanOut.Recorder()
 }
 
+// after returns the time after that long, in nanoseconds since 1970; 0 for 0.
+func (n *Node) after(d time.Duration) int64 {
+	if d == 0 {
+		return 0
+	}
+	return n.now().Add(d).UnixNano()
+}
+
+// UnackedBytes returns the bytes that reliable sessions hold for their clients.
+// Any goroutine.
+func (n *Node) UnackedBytes() int64 { return n.unacked.Load() }
+
 // Verify has the tokens of clients that stay connected judged by what of returns
 // for their hub. Without it, such tokens are refused. Call it before the first
 // session is opened.
@@ -107,6 +124,10 @@ func (n *Node) Hub(name string) (*Hub, bool) {
 	}
 	return n.create(name)
 }
+
+// Known returns the hub of that name, in any letter case, if there is one
+// already.
+func (n *Node) Known(name string) (*Hub, bool) { return n.hubs.Load(auth.CanonicalHub(name)) }
 
 func (n *Node) create(name string) (*Hub, bool) {
 	n.mu.Lock()

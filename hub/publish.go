@@ -12,6 +12,7 @@ type publication struct {
 	number uint64     // see member.since
 	except *Session   // the sender, when it does not want its own copy
 	only   *selection // nil takes all
+	until  int64      // see Session.take
 
 	messages translations
 }
@@ -35,8 +36,8 @@ func (t *translations) make(e *encoder, n *Node, spoken grammarSet, m *wire.Mess
 //
 // Copies that cannot be handed to a loop are dropped and counted, and the result
 // is overloaded; the other loops' members have got theirs.
-func (l *lane) publish(g *group, m *wire.Message, except *Session) refusal {
-	p := publication{group: g, except: except}
+func (l *lane) publish(g *group, m *wire.Message, except *Session, until int64) refusal {
+	p := publication{group: g, except: except, until: until}
 	p.encode(&l.encoder, m)
 	stamp := l.stamp()
 	members, r := p.post(l.index, stamp, l.tally(g.hub))
@@ -102,7 +103,7 @@ func (p *publication) deliver(l *lane) {
 		case direct.has(m.grammar):
 			ok = m.link.Send(message)
 		case p.only.takes(m.session):
-			ok = m.session.take(message)
+			ok = m.session.take(message, p.until)
 		default:
 			continue
 		}

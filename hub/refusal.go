@@ -30,6 +30,9 @@ const (
 	handlerFailed
 	unsupported
 	overloaded
+	duplicate
+	notResumed
+	unackedFull
 	malformed
 
 	refusalCount
@@ -58,10 +61,16 @@ var refusals = [refusalCount]struct {
 	unsupported:   {"unsupported", wire.BadRequest, "this kind of message is not supported", 0, nil},
 	overloaded:    {"overloaded", wire.InternalServerError, "overloaded, try again", 0, ErrOverloaded},
 
+	// Not a refusal to the client: what it asks for is done.
+	duplicate: {"duplicate", wire.Duplicate, "a request with this ackId was done already", 0, nil},
+
 	// Only while coming in, or instead of an answer.
 	hubFull:  {"hub_full", "", "the hub has as many connections as allowed", frame.CloseTryAgainLater, nil},
 	userFull: {"user_full", "", "the user has as many connections as allowed", frame.CloseTryAgainLater, nil},
 	replaced: {"replaced", "", "the user has connected again", frame.CloseReplaced, nil},
+
+	notResumed:  {"not_resumed", "", "the session is over, start afresh", frame.ClosePolicyViolation, nil},
+	unackedFull: {"unacked_full", "", "too many messages were not acknowledged, start afresh", frame.ClosePolicyViolation, nil},
 
 	// Only for back ends.
 	tooManyRules: {"too_many_rules", "", "", 0, ErrTooManyRules},
@@ -88,6 +97,7 @@ type dropReason uint8
 const (
 	linkRefused    dropReason = iota // the link is closed or its queue is full
 	loopOverloaded                   // the inbox of the client's loop is full
+	expired                          // the client of a reliable session was away for longer than the message is good for
 
 	dropReasonCount
 )
@@ -97,9 +107,11 @@ const (
 const (
 	LinkRefused    = "link_refused"
 	LoopOverloaded = "loop_overloaded"
+	Expired        = "expired"
 )
 
 var dropLabels = [dropReasonCount]string{
 	linkRefused:    LinkRefused,
 	loopOverloaded: LoopOverloaded,
+	expired:        Expired,
 }

@@ -2,14 +2,20 @@ package hub
 
 import (
 	"errors"
+	"time"
 
 	"sluice/auth"
 	"sluice/frame"
 	"sluice/hub/wire"
 )
 
-// handle does what one well-formed message asks for.
+// handle does what one well-formed message asks for, unless it has been done: a
+// client that has lost its connection asks again for what was not acknowledged.
 func (s *Session) handle(req *wire.Request) {
+	if r := s.lasting(); r != nil && req.HasAck && r.acks.has(req.AckID) {
+		s.answer(req, duplicate)
+		return
+	}
 	switch req.Kind {
 	case wire.SendToGroup:
 		s.answer(req, s.sendToGroup(req))
@@ -20,7 +26,7 @@ func (s *Session) handle(req *wire.Request) {
 	case wire.Ping:
 		s.send(s.hub.node.pongs[s.grammar])
 	case wire.SequenceAck:
-		// For reliable sessions; the protocol says to ignore it on others.
+		s.acknowledged(req.SequenceID) // the protocol says to ignore it on other sessions
 	case wire.Event:
 		if x := s.extra; x != nil && x.pipe != nil {
 			req.Group, req.NoEcho = x.pipe, x.pipeNoEcho
@@ -46,13 +52,16 @@ func (s *Session) handle(req *wire.Request) {
 // answer counts a refusal and acknowledges the request if the client asked for
 // that: exactly one acknowledgement for each request with an ackId, silence
 // otherwise. A raw client knows no acknowledgement: where one that failed means
-// that it cannot go on, it is closed. Duplicate ackIds are to be recognised here.
+// that it cannot go on, it is closed.
 func (s *Session) answer(req *wire.Request, r refusal) {
 	if s.is(flagRaw) && refusals[r].code != 0 {
 		s.refuse(r)
 		return
 	}
 	s.count(r)
+	if lasting := s.lasting(); lasting != nil && req.HasAck && r == accepted {
+		lasting.acks.add(req.AckID)
+	}
 	if req.HasAck {
 		s.reply(s.language().AppendAck(s.lane.blank(), req.AckID, refusals[r].name, refusals[r].message))
 	}
@@ -95,7 +104,7 @@ func (s *Session) sendToGroup(req *wire.Request) refusal {
 	if req.NoEcho {
 		except = s
 	}
-	return s.lane.publish(g, m, except)
+	return s.lane.publish(g, m, except, s.hub.node.after(time.Duration(req.TTL)*time.Second))
 }
 
 // fail ends a client that broke the grammar.

@@ -39,7 +39,7 @@ func (h *Hub) SendToGroup(group string, m *Outgoing, s Selection) error {
 		h.node.fanOut.Observe(0)
 		return nil
 	}
-	p := publication{group: g, only: s.compile()}
+	p := publication{group: g, only: s.compile(), until: h.node.after(m.TTL)}
 	e := h.node.encoders.get()
 	p.encode(e, m.message(g.name))
 	h.node.encoders.put(e)
@@ -105,11 +105,12 @@ func (m *Outgoing) message(group string) *wire.Message {
 type announcement struct {
 	hub      *Hub
 	only     *selection
+	until    int64 // see Session.take
 	messages translations
 }
 
 func (h *Hub) announce(m *Outgoing, spoken grammarSet, s Selection) *announcement {
-	a := &announcement{hub: h, only: s.compile()}
+	a := &announcement{hub: h, only: s.compile(), until: h.node.after(m.TTL)}
 	e := h.node.encoders.get()
 	a.messages.make(e, h.node, spoken, m.message(""))
 	h.node.encoders.put(e)
@@ -144,7 +145,7 @@ func (e *errand) Run() {
 		if message == nil || s.is(flagGone) || !e.only.takes(s) {
 			continue
 		}
-		if s.take(message) {
+		if s.take(message, e.until) {
 			sent++
 		} else {
 			refused++

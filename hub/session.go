@@ -97,6 +97,7 @@ func (s *Session) Receive(text bool, payload []byte) {
 // Closed ends the session: the link is gone. It is called exactly once.
 func (s *Session) Closed() {
 	s.flags |= flagClosing | flagGone
+	s.forget()
 	s.leaveAll()
 	s.hub.unregister(s)
 	s.hub.sessions.Add(-1)
@@ -115,6 +116,9 @@ func (s *Session) close(code frame.CloseCode, reason string) {
 	s.flags |= flagClosing
 	s.reply(s.language().AppendDisconnected(s.lane.blank(), reason, 0))
 	s.link.Close(code, reason)
+	if r := s.lasting(); r != nil && r.away != 0 {
+		s.Closed() // there is no link to report it
+	}
 }
 
 // refuse counts a refusal that the client does not survive, and closes.
@@ -135,36 +139,26 @@ func (s *Session) reply(buf []byte) {
 }
 
 func (s *Session) send(m *frame.Message) {
-	if !s.link.Send(m) {
+	if !s.link.Send(m) && s.link != (nobody{}) {
 		s.tally().dropped[linkRefused].Add(1)
 	}
 }
 
 // tell sends the client a message with data that is for it alone.
 func (s *Session) tell(m *wire.Message) {
-	if encoded := s.lane.message(s.language(), m); encoded != nil && !s.take(encoded) {
+	if encoded := s.lane.message(s.language(), m); encoded != nil && !s.take(encoded, 0) {
 		s.tally().dropped[linkRefused].Add(1)
 	}
 }
 
 // take sends a message with data in the session's grammar and reports whether
-// the link has taken it.
-func (s *Session) take(m *frame.Message) bool {
+// the link has taken it, or a reliable session keeps it: until that time, in
+// nanoseconds since 1970, or while it lasts where that is 0.
+func (s *Session) take(m *frame.Message, until int64) bool {
 	if s.hub.node.sequenced.has(s.grammar) {
-		return s.deliver(m)
+		return s.deliver(m, until)
 	}
 	return s.link.Send(m)
-}
-
-// deliver completes a message in a sequenced grammar with the session's next
-// number and sends it.
-func (s *Session) deliver(m *frame.Message) bool {
-	x, l := s.seldom(), s.lane
-	x.sequence++
-	buf := append(l.blank(), m.Payload()...)
-	buf = s.language().(wire.Sequenced).AppendSequenceID(buf, x.sequence)
-	l.keep(buf)
-	return s.link.Write(m.Op(), buf[frame.HeadRoom:])
 }
 
 // post gives the session's loop a task, from any goroutine.

@@ -9,6 +9,7 @@ type tally struct {
 	published atomic.Uint64 // to groups
 	delivered atomic.Uint64 // copies of them
 	told      atomic.Uint64 // messages from the server to single clients, each copy
+	resumed   atomic.Uint64 // reliable sessions whose client came back
 	dropped   [dropReasonCount]atomic.Uint64
 	refused   [refusalCount]atomic.Uint64
 
@@ -36,11 +37,13 @@ type Stats struct {
 	Label string // what metrics call it; several hubs may share one
 
 	Sessions int64 // open now
+	Away     int64 // of them, those whose client may come back
 	Groups   int64 // with at least one member now
 
 	Published uint64  // messages accepted for a group, from clients and back ends
 	Delivered uint64  // copies of them taken by links
 	Told      uint64  // messages from the server taken by links, each copy
+	Resumed   uint64  // reliable sessions whose client came back, each time
 	Dropped   []Count // messages to clients that were lost, by reason
 	Refused   []Count // requests and clients turned down, by reason
 }
@@ -58,6 +61,7 @@ func (h *Hub) Stats() Stats {
 		Hub:      h.name,
 		Label:    h.policy.label(h.name),
 		Sessions: h.sessions.Load(),
+		Away:     h.away.Load(),
 		Groups:   h.groupCount.Load(),
 		Dropped:  make([]Count, dropReasonCount),
 		Refused:  make([]Count, refusalCount-1),
@@ -78,6 +82,7 @@ func (t *tally) addTo(s *Stats) {
 	s.Published += t.published.Load()
 	s.Delivered += t.delivered.Load()
 	s.Told += t.told.Load()
+	s.Resumed += t.resumed.Load()
 	for i := range s.Dropped {
 		s.Dropped[i].N += t.dropped[i].Load()
 	}

@@ -38,13 +38,13 @@ var handshakeRejections = each(
 )
 
 // droppedMessages are why a message did not reach a client.
-var droppedMessages = each("loop_overloaded", "slow_consumer")
+var droppedMessages = each("expired", "loop_overloaded", "slow_consumer")
 
 // requestRefusals are why a hub turned down a request of a client or a back end,
 // or a client.
-var requestRefusals = each("forbidden", "handler_failed", "hub_full", "hub_groups_full", "invalid_group", "malformed",
-	"no_connection", "no_handler", "overloaded", "rate_limited", "replaced", "too_large", "too_many_groups", "too_many_rules",
-	"unauthorized", "unsupported", "user_full")
+var requestRefusals = each("duplicate", "forbidden", "handler_failed", "hub_full", "hub_groups_full", "invalid_group", "malformed",
+	"no_connection", "no_handler", "not_resumed", "overloaded", "rate_limited", "replaced", "too_large", "too_many_groups", "too_many_rules",
+	"unacked_full", "unauthorized", "unsupported", "user_full")
 
 // apiOperations are those of package api.
 var apiOperations = []string{

@@ -55,6 +55,9 @@ type Node struct {
 	Groups          *Gauge
 	FanOut          *Histogram // members
 	GroupPublished  *Counter
+	SessionsAway    *Gauge
+	SessionsResumed *Counter
+	UnackedBytes    *Gauge
 	GroupDelivered  *Counter
 	ServerDelivered *Counter
 	RequestRefusals *CounterVec // reason
@@ -119,6 +122,9 @@ func New() *Node {
 	n.Groups = n.gauge("sluice_groups", "Groups with at least one member, in all hubs.")
 	n.FanOut = n.histogram("sluice_fan_out_members", "Members of a group at each publication to it.",
 		1, 0, 1, 2, 5, 10, 100, 1000, 10_000, 100_000, 1_000_000)
+	n.SessionsAway = n.gauge("sluice_sessions_away", "Reliable sessions whose connection broke and whose client may come back.")
+	n.SessionsResumed = n.counter("sluice_sessions_resumed_total", "Times a client came back to its reliable session.")
+	n.UnackedBytes = n.gauge("sluice_unacked_bytes", "Bytes that reliable sessions hold for their clients.")
 	n.GroupPublished = n.counter("sluice_group_messages_published_total", "Messages accepted from clients and back ends for a group.")
 	n.GroupDelivered = n.counter("sluice_group_messages_delivered_total", "Copies of group messages handed to the connections of members.")
 	n.ServerDelivered = n.counter("sluice_server_messages_delivered_total", "Messages from back ends that are not for a group, each copy handed to a connection.")

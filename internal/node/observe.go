@@ -21,6 +21,7 @@ func (n *Node) observe(m *metrics.Node) {
 		n.observeLoops(m)
 		m.Readiness.Clear()
 		m.Readiness.With(n.readiness()).Set(1)
+		m.UnackedBytes.Set(float64(n.hubs.UnackedBytes()))
 		observeHubs(m, n.hubs.Stats())
 	})
 }
@@ -54,6 +55,8 @@ func observeHubs(m *metrics.Node, hubs []hub.Stats) {
 		m.HubConnections.With(h.Label, transport).Add(float64(h.Sessions))
 		sum.Groups += h.Groups
 		sum.Published += h.Published
+		sum.Away += h.Away
+		sum.Resumed += h.Resumed
 		sum.Delivered += h.Delivered
 		sum.Told += h.Told
 		for _, c := range h.Dropped {
@@ -65,10 +68,14 @@ func observeHubs(m *metrics.Node, hubs []hub.Stats) {
 	}
 	m.Hubs.Set(float64(len(hubs)))
 	m.Groups.Set(float64(sum.Groups))
+	m.SessionsAway.Set(float64(sum.Away))
+	m.SessionsResumed.Set(sum.Resumed)
 	m.GroupPublished.Set(sum.Published)
 	m.GroupDelivered.Set(sum.Delivered)
 	m.ServerDelivered.Set(sum.Told)
-	m.DroppedMessages.With(hub.LoopOverloaded).Set(dropped[hub.LoopOverloaded])
+	for _, reason := range []string{hub.LoopOverloaded, hub.Expired} {
+		m.DroppedMessages.With(reason).Set(dropped[reason])
+	}
 	for label, count := range refused {
 		m.RequestRefusals.With(label).Set(count)
 	}
