@@ -7,8 +7,8 @@ import (
 )
 
 // TestPublishedSDKs runs the published packages for back ends and for clients,
-// unchanged, against a node: 25 operations of the one, and what the other does in
-// a chat.
+// unchanged, against a node: 25 operations of the one and a chat of the other, and
+// then the client with its usual, reliable protocol on a network that is cut.
 func TestPublishedSDKs(t *testing.T) {
 	needNode(t)
 	if _, err := os.Stat("npm/node_modules/@azure/web-pubsub"); err != nil {
@@ -17,9 +17,13 @@ func TestPublishedSDKs(t *testing.T) {
 	clients, ops := freeAddr(t), freeAddr(t)
 	p := start(t, sluice, "serve", "--dev", "--key", testKey, "--listen", clients, "--ops", ops)
 	p.waitFor("msg=serving")
-	out, errs, code := run(t, "node", "npm/sdk.mjs", clients, ops, testKey)
-	if code != 0 || strings.TrimSpace(out) != "ok" {
-		t.Fatalf("exit %d\n%s%s", code, out, errs)
+	for _, script := range []string{"sdk.mjs", "reliable.mjs"} {
+		t.Run(script, func(t *testing.T) {
+			out, errs, code := run(t, "node", "npm/"+script, clients, ops, testKey)
+			if code != 0 || strings.TrimSpace(out) != "ok" {
+				t.Fatalf("exit %d\n%s%s", code, out, errs)
+			}
+		})
 	}
 	p.interrupt()
 	p.waitFor("msg=stopped")
