@@ -24,6 +24,7 @@ type Decoder struct {
 	tokens  jsontext.Decoder
 	source  bytes.Buffer // what tokens reads: the message itself, not a copy
 	raw     [numFields][]byte
+	pairs   []Pair // metadata of the current message
 	scratch []byte // unescaped strings and decoded base64 of the current message
 	fault   *Error // the first one found in the current message
 }

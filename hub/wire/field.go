@@ -16,6 +16,11 @@ const (
 	fieldMetadata
 	fieldStream
 	fieldSequenceID
+	fieldInvocationID
+	fieldTarget
+	fieldToken
+	fieldTokenExpiring
+	fieldConflationKey
 	numFields
 )
 
@@ -23,18 +28,23 @@ const (
 func (f field) String() string { return fieldNames[f] }
 
 var fieldNames = [numFields]string{
-	noField:         "message",
-	fieldType:       "type",
-	fieldGroup:      "group",
-	fieldEvent:      "event",
-	fieldData:       "data",
-	fieldDataType:   "dataType",
-	fieldNoEcho:     "noEcho",
-	fieldAckID:      "ackId",
-	fieldTTL:        "ttlSeconds",
-	fieldMetadata:   "metadata",
-	fieldStream:     "stream",
-	fieldSequenceID: "sequenceId",
+	noField:            "message",
+	fieldType:          "type",
+	fieldGroup:         "group",
+	fieldEvent:         "event",
+	fieldData:          "data",
+	fieldDataType:      "dataType",
+	fieldNoEcho:        "noEcho",
+	fieldAckID:         "ackId",
+	fieldTTL:           "ttlSeconds",
+	fieldMetadata:      "metadata",
+	fieldStream:        "stream",
+	fieldSequenceID:    "sequenceId",
+	fieldInvocationID:  "invocationId",
+	fieldTarget:        "target",
+	fieldToken:         "token",
+	fieldTokenExpiring: "tokenExpiring",
+	fieldConflationKey: "conflationKey",
 }
 
 // fieldByName finds the property with exactly that name.

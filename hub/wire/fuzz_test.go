@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -39,7 +40,7 @@ func FuzzDecode(f *testing.F) {
 		if req.Kind == SendToGroup {
 			checkGroupMessage(t, onward, string(want.Group), "", want.DataType, want.Data)
 		}
-		if req.Kind <= Ping {
+		if req.Kind <= CancelInvocation || req.Kind >= Auth {
 			if err := (JSONv1{}).Decode(&d, true, back, &req); err != nil {
 				t.Fatalf("%s: %v", back, err)
 			}
@@ -105,7 +106,12 @@ func compareRequests(t *testing.T, got, want *Request) {
 	t.Helper()
 	same := got.Kind == want.Kind && bytes.Equal(got.Group, want.Group) && bytes.Equal(got.Event, want.Event) &&
 		got.DataType == want.DataType && bytes.Equal(got.Data, want.Data) &&
-		got.NoEcho == want.NoEcho && got.HasAck == want.HasAck && got.AckID == want.AckID
+		got.NoEcho == want.NoEcho && got.HasAck == want.HasAck && got.AckID == want.AckID &&
+		got.TTL == want.TTL && got.SequenceID == want.SequenceID && got.Notices == want.Notices &&
+		bytes.Equal(got.InvocationID, want.InvocationID) && bytes.Equal(got.Token, want.Token) &&
+		bytes.Equal(got.ConflationKey, want.ConflationKey) && slices.EqualFunc(got.Metadata, want.Metadata, func(a, b Pair) bool {
+		return bytes.Equal(a.Key, b.Key) && bytes.Equal(a.Value, b.Value)
+	})
 	if !same {
 		t.Fatalf("got %s\nwant %s", describeResult(got, nil), describeResult(want, nil))
 	}
@@ -164,25 +170,69 @@ func naiveDecode(msg []byte) (req Request, ok bool) {
 		}
 		req.Group = []byte(group)
 	}
-	if req.Kind == Event {
+	text := func(name string, into *[]byte, most int) bool {
+		var s string
+		ok := must(name, &s) && len(s) > 0 && len(s) <= most
+		*into = []byte(s)
+		return ok
+	}
+	switch req.Kind {
+	case SequenceAck:
+		return req, must("sequenceId", &req.SequenceID)
+	case Auth:
+		var token string
+		ok := must("token", &token)
+		req.Token = []byte(token)
+		return req, ok
+	case Notify:
+		var yes bool
+		if !optional("tokenExpiring", &yes) {
+			return req, false
+		}
+		if yes {
+			req.Notices = TokenExpiring
+		}
+		return req, true
+	case CancelInvocation:
+		return req, text("invocationId", &req.InvocationID, MaxID)
+	case Invoke:
+		target := "event"
+		if !text("invocationId", &req.InvocationID, MaxID) || !optional("target", &target) || !asciiEqualFold(target, "event") {
+			return req, false
+		}
+	}
+	if req.Kind == Event || req.Kind == Invoke {
 		if !must("event", &event) || !eventName.MatchString(event) {
 			return req, false
 		}
 		req.Event = []byte(event)
 	}
-	if req.Kind != SendToGroup && req.Kind != Event {
+	data := properties["data"]
+	if req.Kind != SendToGroup && req.Kind != Event && (req.Kind != Invoke || data == nil || string(data) == "null") {
 		return req, true
 	}
-	if !optional("metadata", &object) {
-		return req, false
+	if req.Kind != Invoke {
+		if req.Metadata, ok = naiveMetadata(properties["metadata"]); !ok {
+			return req, false
+		}
 	}
 	var ttl uint64
-	if req.Kind == SendToGroup && (!optional("noEcho", &req.NoEcho) || !optional("ttlSeconds", &ttl) || ttl > 300) {
+	var key string
+	if req.Kind == SendToGroup && (!optional("noEcho", &req.NoEcho) || !optional("ttlSeconds", &ttl) || ttl > 300 ||
+		!optional("conflationKey", &key) || len(key) > MaxConflationKey) {
 		return req, false
 	}
+	req.TTL, req.ConflationKey = uint16(ttl), []byte(key)
 	dataType := "json"
 	if !optional("dataType", &dataType) {
 		return req, false
+	}
+	if known := []string{"json", "text", "binary", "protobuf"}; !slices.ContainsFunc(known, func(k string) bool { return asciiEqualFold(dataType, k) }) {
+		return req, false
+	}
+	if (data == nil || string(data) == "null") && len(req.Metadata) > 0 {
+		req.DataType = Text
+		return req, true
 	}
 	switch {
 	case asciiEqualFold(dataType, "json"):
@@ -195,12 +245,45 @@ func naiveDecode(msg []byte) (req Request, ok bool) {
 		ok = must("data", &text)
 		req.Data = []byte(text)
 		return req, ok
-	case asciiEqualFold(dataType, "binary"):
+	default:
 		var text string
 		req.DataType = Binary
+		if asciiEqualFold(dataType, "protobuf") {
+			req.DataType = Protobuf
+		}
 		return req, must("data", &text) && must("data", &req.Data)
 	}
-	return req, false
+}
+
+var (
+	metadataKey   = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}$")
+	metadataValue = regexp.MustCompile(`^[ -~]*$`)
+)
+
+// naiveMetadata reads the metadata of a message, nil for none.
+func naiveMetadata(raw json.RawMessage) (pairs []Pair, ok bool) {
+	if raw == nil || string(raw) == "null" {
+		return nil, true
+	}
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	if start, _ := decoder.Token(); start != json.Delim('{') {
+		return nil, false
+	}
+	total, seen := 0, map[string]bool{}
+	for decoder.More() {
+		name, _ := decoder.Token()
+		token, err := decoder.Token()
+		value, isText := token.(string)
+		key := name.(string)
+		total += len(key) + len(value)
+		if err != nil || !isText || seen[key] || !metadataKey.MatchString(key) || !metadataValue.MatchString(value) || len(value) > maxMetadataValue ||
+			total > MaxMetadata || len(pairs) == maxMetadataPairs {
+			return nil, false
+		}
+		seen[key] = true
+		pairs = append(pairs, Pair{[]byte(key), []byte(value)})
+	}
+	return pairs, true
 }
 
 var eventName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,127}$`)

@@ -88,6 +88,23 @@ func describeResult(req *Request, err error) string {
 	if req.NoEcho {
 		s += " noEcho"
 	}
+	for _, p := range req.Metadata {
+		s += fmt.Sprintf(" %s:%q", p.Key, p.Value)
+	}
+	for name, text := range map[string][]byte{"invocation": req.InvocationID, "token": req.Token, "key": req.ConflationKey} {
+		if text != nil {
+			s += fmt.Sprintf(" %s=%q", name, text)
+		}
+	}
+	if req.TTL > 0 {
+		s += fmt.Sprintf(" ttl=%d", req.TTL)
+	}
+	if req.Kind == SequenceAck {
+		s += fmt.Sprintf(" sequence=%d", req.SequenceID)
+	}
+	if req.Notices&TokenExpiring != 0 {
+		s += " tokenExpiring"
+	}
 	if req.HasAck {
 		s += fmt.Sprintf(" ackId=%d", req.AckID)
 	}
@@ -106,6 +123,10 @@ func TestAppendVectors(t *testing.T) {
 	}{
 		{"connected", g.AppendConnected(nil, &Connected{ConnectionID: "c-1", UserID: "alice"})},
 		{"connected, anonymous", g.AppendConnected(nil, &Connected{ConnectionID: "c-1"})},
+		{"connected, reliable", JSONReliableV1{}.AppendConnected(nil, &Connected{ConnectionID: "c-1", ReconnectionToken: "t"})},
+		{"message with metadata", g.AppendMessage(nil, &Message{Group: "g", DataType: Text, Data: []byte("x"), Metadata: []Pair{{[]byte("a"), []byte(`"`)}, {[]byte("b"), nil}}})},
+		{"protobuf message", g.AppendMessage(nil, &Message{DataType: Protobuf, Data: []byte{1}})},
+		{"numbered message", JSONReliableV1{}.AppendSequenceID(JSONReliableV1{}.AppendMessage(nil, &Message{DataType: JSON, Data: []byte("1")}), 7)},
 		{"disconnected", g.AppendDisconnected(nil, "node is \"draining\"", 0)},
 		{"disconnected, come back later", g.AppendDisconnected(nil, "service restart", 3200*time.Millisecond)},
 		{"disconnected, no reason", g.AppendDisconnected(nil, "", 0)},

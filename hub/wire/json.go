@@ -21,8 +21,8 @@ func (JSONv1) Binary(*Message) bool { return false }
 
 // Decode implements Grammar. The whole message must be valid JSON (RFC 8259)
 // of valid UTF-8, nested at most 64 deep, and give no property of the grammar
-// twice. Unknown properties are ignored, and null counts as absent. Of ttlSeconds, metadata
-// and stream only the form is checked: nothing here acts on them.
+// twice. Unknown properties are ignored, and null counts as absent. Of a stream
+// only the form is checked: nothing here acts on one.
 func (JSONv1) Decode(d *Decoder, text bool, msg []byte, req *Request) error {
 	*req = Request{}
 	if !text {
@@ -48,16 +48,32 @@ func (d *Decoder) interpret(req *Request) {
 	case SendToGroup:
 		req.Group = d.group()
 		req.NoEcho = d.bool(fieldNoEcho)
+		d.metadata(req)
 		d.data(req)
 		ttl, _ := d.uint(fieldTTL, MaxTTL)
 		req.TTL = uint16(ttl)
-		d.checkObject(fieldMetadata)
+		req.ConflationKey = d.optional(fieldConflationKey, MaxConflationKey)
 	case SequenceAck:
 		req.SequenceID = d.sequence()
 	case Event:
 		req.Event = d.event()
+		d.metadata(req)
 		d.data(req)
-		d.checkObject(fieldMetadata)
+	case Invoke:
+		req.InvocationID = d.id(fieldInvocationID)
+		d.target()
+		req.Event = d.event()
+		if d.raw[fieldData] != nil {
+			d.data(req)
+		}
+	case CancelInvocation:
+		req.InvocationID = d.id(fieldInvocationID)
+	case Auth:
+		req.Token = d.str(fieldToken)
+	case Notify:
+		if d.bool(fieldTokenExpiring) {
+			req.Notices |= TokenExpiring
+		}
 	}
 }
 
@@ -100,6 +116,43 @@ func (d *Decoder) sequence() uint64 {
 	return id
 }
 
+// id reads the id of an invocation, which must be there.
+func (d *Decoder) id(f field) []byte {
+	id := d.str(f)
+	switch {
+	case d.fault != nil:
+	case len(id) == 0:
+		d.fail(f.String(), "empty")
+	case len(id) > MaxID:
+		d.fail(f.String(), "longer than "+strconv.Itoa(MaxID)+" bytes")
+	}
+	return id
+}
+
+// optional reads a string that need not be there.
+func (d *Decoder) optional(f field, most int) []byte {
+	if d.raw[f] == nil {
+		return nil
+	}
+	s := d.str(f)
+	if len(s) > most {
+		d.fail(f.String(), "longer than "+strconv.Itoa(most)+" bytes")
+	}
+	return s
+}
+
+// target reads what an invocation is for: there are only events.
+func (d *Decoder) target() {
+	if d.raw[fieldTarget] == nil {
+		return
+	}
+	name := d.str(fieldTarget)
+	var lower [maxKeyword]byte
+	if d.fault == nil && string(toLower(&lower, name)) != "event" {
+		d.fail("target", "unknown value "+quoteShort(name))
+	}
+}
+
 // group reads a group name.
 func (d *Decoder) group() []byte {
 	name := d.str(fieldGroup)
@@ -137,7 +190,10 @@ func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 // data reads the data and how to understand it.
 func (d *Decoder) data(req *Request) {
 	req.DataType = d.dataType()
+	req.HasData = true
 	switch {
+	case d.raw[fieldData] == nil && len(req.Metadata) > 0:
+		req.DataType = Text // metadata alone is a message too
 	case d.raw[fieldData] == nil:
 		d.fail("data", "missing")
 	case req.DataType == JSON:
@@ -167,6 +223,8 @@ func (d *Decoder) dataType() DataType {
 		return Text
 	case "binary":
 		return Binary
+	case "protobuf":
+		return Protobuf
 	}
 	d.fail("dataType", "unknown value "+quoteShort(name))
 	return JSON

@@ -66,6 +66,7 @@ func (JSONv1) AppendMessage(dst []byte, m *Message) []byte {
 		dst = appendString(dst, m.FromUser)
 	}
 	dst = appendData(dst, m.DataType, m.Data)
+	dst = appendMetadata(dst, m.Metadata)
 	return append(dst, '}')
 }
 
@@ -90,7 +91,9 @@ func appendData(dst []byte, t DataType, data []byte) []byte {
 		dst = append(dst, `,"dataType":"text","data":`...)
 		return appendString(dst, data)
 	default:
-		dst = append(dst, `,"dataType":"binary","data":"`...)
+		dst = append(dst, `,"dataType":"`...)
+		dst = append(dst, t.String()...)
+		dst = append(dst, `","data":"`...)
 		dst = base64.StdEncoding.AppendEncode(dst, data)
 		return append(dst, '"')
 	}
