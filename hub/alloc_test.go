@@ -126,6 +126,24 @@ func BenchmarkPublish(b *testing.B) {
 	}
 }
 
+// BenchmarkSendToGroup is one publication of a back end, up to the last of its
+// copies.
+func BenchmarkSendToGroup(b *testing.B) {
+	for _, members := range []int{1, 10_000} {
+		b.Run(fmt.Sprintf("members=%d", members), func(b *testing.B) {
+			s, loops, _ := crowd(b, 1, members)
+			m := &hub.Outgoing{Data: []byte(`{"price":101.25,"size":3}`)}
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := s.BackEnd().SendToGroup("g", m, hub.Selection{}); err != nil {
+					b.Fatal(err)
+				}
+				loops[0].drain()
+			}
+		})
+	}
+}
+
 // BenchmarkJoinLeave is a client that joins and leaves a group of that size.
 func BenchmarkJoinLeave(b *testing.B) {
 	join := []byte(`{"type":"joinGroup","group":"g"}`)

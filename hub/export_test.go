@@ -26,6 +26,9 @@ func (n *Node) Speak(g wire.Grammar) { n.speak(g) }
 // Request gives the session a message that is decoded already.
 func (s *Session) Request(req wire.Request) { s.handle(&req) }
 
+// BackEnd returns the session's hub.
+func (s *Session) BackEnd() *Hub { return s.hub }
+
 // SetClock gives the node another clock; before the first session only.
 func (n *Node) SetClock(now func() time.Time) {
 	n.now, n.started = now, now()
@@ -132,4 +135,10 @@ func (g *group) check(name string) error {
 		}
 	}
 	return nil
+}
+
+// ParseID returns the text of the connection id that a text names.
+func ParseID(text string) (string, bool) {
+	id, ok := parseID(text)
+	return id.String(), ok
 }

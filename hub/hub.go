@@ -105,21 +105,22 @@ func (h *Hub) open(loop Loop, link Link, id auth.Identity, g wire.Grammar, pipe 
 	return s, nil
 }
 
-// admit counts the session in and joins its first groups: all of it or nothing.
-func (h *Hub) admit(s *Session, groups []string) refusal {
+// admit counts the session in, joins its first groups and makes it known: all of
+// it or nothing. Last comes what may cost the user its older connections.
+func (h *Hub) admit(s *Session, groups []string) (r refusal) {
 	if h.sessions.Add(1) > int64(h.policy.MaxSessions) {
 		h.sessions.Add(-1)
 		return hubFull
 	}
-	if r := h.register(s); r != accepted {
+	for i := 0; i < len(groups) && r == accepted; i++ {
+		r = s.join(groups[i])
+	}
+	if r == accepted {
+		r = h.register(s)
+	}
+	if r != accepted {
+		s.leaveAll()
 		h.sessions.Add(-1)
-		return r
 	}
-	for _, name := range groups {
-		if r := s.join(name); r != accepted {
-			s.Closed()
-			return r
-		}
-	}
-	return accepted
+	return r
 }

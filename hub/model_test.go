@@ -27,8 +27,8 @@ type persona struct {
 	user      string
 	groups    map[string]int // to the number of the join
 	roles     map[string]bool
-	rules     map[rule]bool   // granted and revoked
-	told      bool            // the hub has closed it
+	rules     map[rule]bool // granted and revoked
+	told      bool          // the hub has closed it
 	gone      bool
 	want      []string
 }
