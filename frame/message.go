@@ -10,8 +10,11 @@ const HeadRoom = 10
 // and may be used from any goroutine. Its frames are a server's: unmasked.
 type Message struct {
 	op    Opcode
-	start uint8  // of the frame in buf
-	buf   []byte // head room, header right-aligned in it, payload
+	start uint8 // of the frame in buf
+
+	overflow Overflow
+	key      string
+	buf      []byte // head room, header right-aligned in it, payload
 
 	once sync.Once
 	twin []byte // the compressed frame, or the plain one where that is not smaller; guarded by once

@@ -95,7 +95,7 @@ func (s *Session) sendToGroup(req *wire.Request) refusal {
 	if req.NoEcho {
 		except = s
 	}
-	return s.lane.publish(g, m, except)
+	return s.lane.publish(g, m, req.ConflationKey, except)
 }
 
 // fail ends a client that broke the grammar.

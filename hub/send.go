@@ -41,7 +41,7 @@ func (h *Hub) SendToGroup(group string, m *Outgoing, s Selection) error {
 	}
 	p := publication{group: g, only: s.compile()}
 	e := h.node.encoders.get()
-	p.encode(e, m.message(g.name))
+	p.encode(e, m.message(g.name), []byte(m.ConflationKey))
 	h.node.encoders.put(e)
 	members, r := p.post(nowhere, 0, h.outside())
 	h.node.fanOut.Observe(members)
@@ -112,6 +112,7 @@ func (h *Hub) announce(m *Outgoing, spoken grammarSet, s Selection) *announcemen
 	a := &announcement{hub: h, only: s.compile()}
 	e := h.node.encoders.get()
 	a.messages.make(e, h.node, spoken, m.message(""))
+	a.messages.expendable(h.policy.overflow, "", []byte(m.ConflationKey))
 	h.node.encoders.put(e)
 	return a
 }
