@@ -73,6 +73,12 @@ func (h *Hub) Open(loop Loop, link Link, id auth.Identity, g wire.Grammar) (*Ses
 	return h.open(loop, link, id, g, nil)
 }
 
+// Pipe is where a raw client publishes every message it sends.
+type Pipe struct {
+	Group  string
+	NoEcho bool // it does not get its own messages, should it be in the group
+}
+
 // OpenRaw is Open for a client without a subprotocol, whose every message is
 // published to one group.
 func (h *Hub) OpenRaw(loop Loop, link Link, id auth.Identity, g wire.Grammar, pipe Pipe) (*Session, error) {

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"encoding/base32"
 	"slices"
 	"sync/atomic"
@@ -15,6 +16,10 @@ type connectionID [16]byte
 var idEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
 func (id connectionID) String() string { return idEncoding.EncodeToString(id[:]) }
+
+func (id connectionID) compare(other connectionID) int {
+	return cmp.Compare(string(id[:]), string(other[:]))
+}
 
 // parseID reads what String has written and nothing else: the text has two bits
 // more than the id, and two texts must not name one connection.

@@ -142,7 +142,12 @@ func (s *Session) send(m *frame.Message) {
 
 // tell sends the client a message with data that is for it alone.
 func (s *Session) tell(m *wire.Message) {
-	if encoded := s.lane.message(s.language(), m); encoded != nil && !s.take(encoded) {
+	encoded := s.lane.message(s.language(), m)
+	switch {
+	case encoded == nil: // the grammar has no such message
+	case s.take(encoded):
+		s.tally().told.Add(1)
+	default:
 		s.tally().dropped[linkRefused].Add(1)
 	}
 }
