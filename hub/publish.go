@@ -35,15 +35,16 @@ func (t *translations) make(e *encoder, n *Node, spoken grammarSet, m *wire.Mess
 // for all of a group where the rule is to conflate; but messages that are for no
 // group have nothing to do with each other.
 func (t *translations) expendable(o frame.Overflow, group string, conflationKey []byte) {
-	key := group
+	key := ""
 	switch {
 	case len(conflationKey) > 0:
-		o = frame.OverflowConflate
-		key += "\xff" + string(conflationKey) // not UTF-8, so not in the name of a group
+		o, key = frame.OverflowConflate, group+"\xff"+string(conflationKey) // not UTF-8, so not the name of a group
 	case o == frame.OverflowClose:
 		return
 	case o == frame.OverflowConflate && group == "":
 		o = frame.OverflowDropOldest
+	case o == frame.OverflowConflate:
+		key = group
 	}
 	for _, m := range t {
 		if m != nil {
