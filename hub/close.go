@@ -27,7 +27,7 @@ func (h *Hub) CloseGroup(group string, s Selection, reason string) error {
 
 // CloseUser ends the selected connections of a user.
 func (h *Hub) CloseUser(user string, s Selection, reason string) error {
-	return h.closeSessions(h.sessionsOf(user), s.compile(), reason)
+	return h.closeSessions(h.users.all(user), s.compile(), reason)
 }
 
 // CloseConnection ends one connection, or returns ErrNoConnection.

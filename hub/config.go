@@ -25,7 +25,7 @@ type Config struct {
 	CreateOnFirstUse bool `yaml:"create_on_first_use"`
 
 	// MaxHubs bounds the hubs of the node, declared ones included. Default
-	// 1000. An empty one costs about 16 KiB and a set of metrics.
+	// 1000. An empty one costs about 18 KiB and a set of metrics.
 	MaxHubs int `yaml:"max_hubs"`
 
 	// TokenNotice is how long before its token expires a client hears of it,

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"fmt"
+	"slices"
 	"time"
 	"unsafe"
 
@@ -83,21 +84,34 @@ func (h *Hub) checkRegistry() error {
 			if s.lane.index != i || s.place != int32(at) || s.hub != h {
 				return fmt.Errorf("hub %s, loop %d: session %d does not know its place", h.name, i, at)
 			}
-			if found, _ := h.connections.Load(s.id); found != s {
+			if h.connections.find(s.id) != s {
 				return fmt.Errorf("hub %s: session %s cannot be found", h.name, s.ID())
 			}
 			if s.user == "" {
 				continue
 			}
 			users++
-			if all, _ := h.users.Load(s.user); all[s.userPlace] != s {
+			if !slices.Contains(h.users.all(s.user), s) {
 				return fmt.Errorf("hub %s: session %s is not among those of user %s", h.name, s.ID(), s.user)
 			}
 		}
 	}
-	h.users.Range(func(_ string, all []*Session) bool { users -= len(all); return true })
-	if n := h.connections.Len(); n != sessions || h.sessions.Load() != int64(n) || users != 0 {
-		return fmt.Errorf("hub %s: %d sessions, %d counted, %d known, %d more than its users have", h.name, sessions, h.sessions.Load(), n, users)
+	known := 0
+	for i := range indexStripes {
+		known += h.connections.stripes[i].t.count
+		st := &h.users.stripes[i]
+		users -= st.ones.count
+		for user, all := range st.crowd {
+			users -= len(all)
+			for at, s := range all {
+				if len(all) < 2 || s.userPlace != int32(at) || s.user != user {
+					return fmt.Errorf("hub %s: session %d of %d of user %s is out of place", h.name, at, len(all), user)
+				}
+			}
+		}
+	}
+	if known != sessions || h.sessions.Load() != int64(known) || users != 0 {
+		return fmt.Errorf("hub %s: %d sessions, %d counted, %d known, %d more than its users have", h.name, sessions, h.sessions.Load(), known, users)
 	}
 	for i := range speakers {
 		if n := h.speakers[i].Load(); n != speakers[i] {

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"crypto/rand"
+	"hash/maphash"
 	"sync/atomic"
 
 	"sluice/auth"
@@ -10,13 +11,12 @@ import (
 	"sluice/shard"
 )
 
-// Lock stripes of a node's map of hubs and of the maps of a hub. Tenants are few
-// and looked up once per connection; connections and users change once per
-// connection; groups are looked up once per publication, by every loop.
+// Lock stripes of a node's map of hubs and of a hub's map of groups. Tenants are
+// few and looked up once per connection; groups are looked up once per
+// publication, by every loop.
 const (
-	hubStripes        = 16
-	connectionStripes = 16
-	groupStripes      = 32
+	hubStripes   = 16
+	groupStripes = 32
 )
 
 // Hub is one tenant. Nothing crosses from one hub to another: connection ids,
@@ -27,10 +27,9 @@ type Hub struct {
 	name   string // canonical
 	policy policy
 
-	// Who is there, for any goroutine to ask. The slices of users are changed
-	// under the stripe lock only; Session.userPlace is the index.
-	connections *shard.Map[connectionID, *Session]
-	users       *shard.Map[string, []*Session]
+	// who is there, for any goroutine to ask
+	connections connectionIndex
+	users       userIndex
 	groups      *shard.Map[string, *group]
 
 	residents []residents // one for each loop
@@ -47,15 +46,14 @@ type Hub struct {
 
 func newHub(n *Node, name string, p policy) *Hub {
 	return &Hub{
-		node:        n,
-		name:        name,
-		policy:      p,
-		connections: shard.New[connectionID, *Session](connectionStripes),
-		users:       shard.New[string, []*Session](connectionStripes),
-		groups:      shard.New[string, *group](groupStripes),
-		residents:   make([]residents, len(n.lanes)),
-		tallies:     make([]tally, len(n.lanes)+1),
-		rates:       newRates(p.MaxMessagesPerSecond, p.MaxBytesPerSecond),
+		node:      n,
+		name:      name,
+		policy:    p,
+		users:     userIndex{seed: maphash.MakeSeed()},
+		groups:    shard.New[string, *group](groupStripes),
+		residents: make([]residents, len(n.lanes)),
+		tallies:   make([]tally, len(n.lanes)+1),
+		rates:     newRates(p.MaxMessagesPerSecond, p.MaxBytesPerSecond),
 	}
 }
 

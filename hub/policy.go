@@ -2,7 +2,6 @@ package hub
 
 import (
 	"cmp"
-	"slices"
 
 	"sluice/auth"
 	"sluice/frame"
@@ -60,14 +59,14 @@ func (p *policy) overflowOf(group string) frame.Overflow {
 // label returns what metrics call the hub of that name.
 func (p *policy) label(name string) string { return cmp.Or(p.Label, name) }
 
-// admitUser decides about one more connection of a user that has those already:
-// which of them have to go for it, or why it may not come.
-func (p *policy) admitUser(all []*Session) (replaced []*Session, r refusal) {
+// admitUser decides about one more connection of a user that has so many: whether
+// these have to go for it, or why it may not come.
+func (p *policy) admitUser(there int) (replaces bool, r refusal) {
 	switch {
 	case p.DuplicateLogin == NewestWins:
-		return slices.Clone(all), accepted
-	case p.DuplicateLogin == OldestWins && len(all) > 0, len(all) >= p.MaxConnectionsPerUser:
-		return nil, userFull
+		return true, accepted
+	case p.DuplicateLogin == OldestWins && there > 0, there >= p.MaxConnectionsPerUser:
+		return false, userFull
 	}
-	return nil, accepted
+	return false, accepted
 }

@@ -54,7 +54,7 @@ func (h *Hub) SendToUser(user string, m *Outgoing, s Selection) error {
 	if r := h.accept(m); r != accepted {
 		return h.noted(r)
 	}
-	return h.sendTo(h.sessionsOf(user), m, s)
+	return h.sendTo(h.users.all(user), m, s)
 }
 
 // SendToConnection sends to one connection, or returns ErrNoConnection.

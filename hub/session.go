@@ -29,7 +29,7 @@ type Session struct {
 
 	grammar uint8 // static after Open: index into Node.grammars
 
-	userPlace int32 // in Hub.users, guarded by that map's lock
+	userPlace int32 // among several of its user; guarded by the lock of Hub.users
 }
 
 // sessionFlags are single facts about a session.
