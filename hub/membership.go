@@ -124,7 +124,7 @@ func (h *Hub) GroupConnections(ctx context.Context, group, after string, limit i
 func bySessionID(a, b *Session) int { return a.id.compare(b.id) }
 
 // firstAfter returns the n members with the lowest ids above from, or from the
-// lowest one on, in no order.
+// lowest one on, in order.
 func (r *roster) firstAfter(from connectionID, start bool, n int) []*Session {
 	var first []*Session
 	for i := range r.members {

@@ -45,6 +45,7 @@ type Node struct {
 	handler   Handler
 
 	encoders encoders
+	late     late
 
 	hubs *shard.Map[string, *Hub] // by canonical name; hubs are never removed
 

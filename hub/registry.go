@@ -1,7 +1,7 @@
 package hub
 
 import (
-	"cmp"
+	"bytes"
 	"encoding/base32"
 	"sync/atomic"
 )
@@ -17,7 +17,7 @@ var idEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadd
 func (id connectionID) String() string { return idEncoding.EncodeToString(id[:]) }
 
 func (id connectionID) compare(other connectionID) int {
-	return cmp.Compare(string(id[:]), string(other[:]))
+	return bytes.Compare(id[:], other[:])
 }
 
 // parseID reads what String has written and nothing else: the text has two bits
@@ -72,9 +72,7 @@ func (h *Hub) register(s *Session) refusal {
 			return r
 		}
 		for _, old := range older {
-			if !old.post(chore(old.replaced)) {
-				s.count(overloaded)
-			}
+			h.insist(old.lane, chore(old.replaced))
 		}
 	}
 	h.residents[s.lane.index].add(s)

@@ -119,7 +119,7 @@ func (s *Session) close(code frame.CloseCode, reason string) {
 
 // refuse counts a refusal that the client does not survive, and closes.
 func (s *Session) refuse(r refusal) {
-	s.tally().refused[r].Add(1)
+	s.count(r)
 	s.close(refusals[r].code, refusals[r].message)
 }
 
