@@ -38,7 +38,8 @@ var handshakeRejections = each(
 )
 
 // droppedMessages are why a message did not reach a client.
-var droppedMessages = each("loop_overloaded", "slow_consumer")
+// The names of slow-consumer policies are those of frame.Overflow.
+var droppedMessages = each("conflate", "drop_newest", "drop_oldest", "loop_overloaded", "slow_consumer")
 
 // requestRefusals are why a hub turned down a request or a client.
 var requestRefusals = each("forbidden", "hub_full", "hub_groups_full", "invalid_group", "malformed", "no_handler", "overloaded",
