@@ -3,12 +3,13 @@
 # it is not.
 
 .DEFAULT_GOAL := help
-.PHONY: run test lint race fuzz bench docs help npm
+.PHONY: run test lint race fuzz bench figures capacity docs help npm
 
 ARGS      ?=
 FUZZTIME  ?= 30s
 BENCH     ?= .
 BENCHTIME ?= 1s
+CONNECTIONS ?= 100000
 
 VERSION := $(shell git describe --tags --dirty 2>/dev/null)
 COMMIT  := $(shell git describe --always --exclude '*' --abbrev=12 --dirty 2>/dev/null)
@@ -35,7 +36,7 @@ lint: ## formatting, go vet, staticcheck, tidy go.mod
 	go vet ./...
 	go tool staticcheck ./...
 	go mod tidy -diff
-	bash -n .ci/run
+	bash -n .ci/run bench/capacity/run.sh bench/capacity/load.sh bench/capacity/init
 
 race: npm ## run every test under the race detector (needs a C compiler)
 	$(GOTEST) -race ./...
@@ -54,12 +55,21 @@ fuzz: ## run every fuzz target for FUZZTIME (30s), one after the other, to the f
 bench: ## run the benchmarks that match BENCH (.) for BENCHTIME (1s) each
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) ./...
 
+figures: ## take the figures of docs/benchmarks.md (10 min, on a quiet machine); ARGS="--rounds 1 --only echo"
+	@go build -ldflags "$(LDFLAGS)" -o bin/sluice .
+	@go run ./bench/figures $(ARGS)
+
+# Natively where the limit on open files allows, else in a guest kernel.
+capacity: ## hold CONNECTIONS (100000) clients in one process, and compare with configs/targets/capacity.yaml
+	@CGO_ENABLED=0 go build -ldflags "$(LDFLAGS)" -o bin/sluice .
+	@CONNECTIONS=$(CONNECTIONS) bench/capacity/run.sh bin/sluice
+
 docs: ## renew what is generated in docs/ and check the links between the pages
 	go test -count=1 -run '^TestReference$$' ./internal/config -update
 	go test -count=1 -run '^TestLinks$$' ./internal/floors
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # The packages that the end-to-end tests run as clients. npm ci writes the file
 # below node_modules last.

@@ -43,6 +43,9 @@ type Common struct {
 	Opening int
 	Rate    float64
 
+	// Patience bounds the time to open a connection, and to close one.
+	Patience time.Duration
+
 	// Spin keeps the client from sleeping. Where the client is faster than the
 	// server it sleeps between any two messages, and the server pays for waking
 	// it with each write: several times what the write costs, and nothing that
@@ -70,6 +73,7 @@ func (c *Common) Flags(fs *flag.FlagSet) {
 	fs.IntVar(&c.Loops, "loops", 0, "event loops of the client (default: one for each core it may use)")
 	fs.IntVar(&c.Opening, "opening", 128, "connections that may be opening at a time")
 	fs.Float64Var(&c.Rate, "open-rate", 0, "connections to open per second at most (default: no limit)")
+	fs.DurationVar(&c.Patience, "patience", 10*time.Second, "time that a connection may take to open, and to close")
 	fs.BoolVar(&c.Spin, "spin", false, "never sleep, so that the server need not wake this client; for processor time on one machine")
 	fs.IntVar(&c.Sources, "sources", 0, "loopback `addresses` to connect from (default: enough)")
 }
@@ -92,6 +96,8 @@ func (c *Common) Validate() error {
 		return errors.New("--key and --token exclude each other")
 	case c.Opening < 1:
 		return errors.New("--opening must be at least 1")
+	case c.Patience <= 0:
+		return errors.New("--patience must be more than 0")
 	case c.Rate < 0:
 		return errors.New("--open-rate must not be negative")
 	case c.Loops < 0 || c.Loops > 64:

@@ -23,17 +23,18 @@ import (
 // the server answers with the same; every other message goes unchanged to the
 // subscribers of the group that its first eight digits name.
 type Fanout struct {
-	Subscribers, Groups, Publishers int
-	UnderWay                        int
-	Rate                            float64
-	Size                            int
-	Warmup, Duration                time.Duration
+	Subscribers, Groups, Each, Publishers int
+	UnderWay                              int
+	Rate                                  float64
+	Size                                  int
+	Warmup, Duration                      time.Duration
 }
 
 // Flags declares the flags.
 func (f *Fanout) Flags(fs *flag.FlagSet) {
 	fs.IntVar(&f.Subscribers, "subscribers", 1000, "connections that receive")
 	fs.IntVar(&f.Groups, "groups", 1, "groups, of the same size")
+	fs.IntVar(&f.Each, "each", 1, "groups that each subscriber is in")
 	fs.IntVar(&f.Publishers, "publishers", 1, "connections that publish; each goes round the groups that are its own")
 	fs.IntVar(&f.UnderWay, "under-way", 1, "messages of each publisher that have not reached everybody yet, without --rate")
 	fs.Float64Var(&f.Rate, "rate", 0, "messages to publish per second in all, whatever the server does (default: the most that --under-way allows)")
@@ -50,13 +51,27 @@ func (f *Fanout) Validate() error {
 	}
 	return errors.Join(err,
 		between("--subscribers", f.Subscribers, 1, maxConnections),
-		between("--groups", f.Groups, 1, f.Subscribers),
+		between("--each", f.Each, 1, maxGroupsEach),
+		between("--groups", f.Groups, f.Each, f.Subscribers*max(1, f.Each)),
 		between("--publishers", f.Publishers, 1, 1<<16-1),
 		between("--under-way", f.UnderWay, 1, 4096),
 		between("--size", f.Size, 1, 1<<20),
 		lasting("--warmup", f.Warmup, 0),
 		lasting("--duration", f.Duration, time.Millisecond),
 	)
+}
+
+// maxGroupsEach bounds the groups of one connection: they all stand in its token.
+const maxGroupsEach = 100
+
+// groupsOf returns the groups of a connection: the numbers of all memberships go
+// round the groups, so that none has more than one member more than another.
+func groupsOf(i, each, groups int) []string {
+	names := make([]string, each)
+	for j := range names {
+		names[j] = groupName((i*each + j) % groups)
+	}
+	return names
 }
 
 // fanoutRun is one run. Its publishers and loops are made before the first
@@ -84,6 +99,9 @@ type fanoutLoop struct {
 // Run puts the load on.
 func (f *Fanout) Run(ctx context.Context, r *Rig) error {
 	run := &fanoutRun{Fanout: f, rig: r}
+	if f.Each > 1 && !r.speaksSluice() {
+		return errors.New("--each: a subscriber of a bare server is in one group")
+	}
 	if least := run.leastSize(); f.Size < least {
 		return fmt.Errorf("--size %d: a message with its stamp takes %d", f.Size, least)
 	}
@@ -111,8 +129,8 @@ func (f *Fanout) Run(ctx context.Context, r *Rig) error {
 
 // members returns how many subscribers a group has.
 func (run *fanoutRun) members(group int) int {
-	n := run.Subscribers / run.Groups
-	if group < run.Subscribers%run.Groups {
+	n := run.Subscribers * run.Each / run.Groups
+	if group < run.Subscribers*run.Each%run.Groups {
 		n++
 	}
 	return n
@@ -133,10 +151,9 @@ func (run *fanoutRun) openAll(ctx context.Context) error {
 	r := run.rig
 	r.phase("opening")
 	err := r.open(ctx, run.Subscribers, func(l *swarm.Loop, i int) swarm.Plan {
-		group := i % run.Groups
 		return swarm.Plan{
-			Role:    newSubscriber(run, l.Data.(*fanoutLoop), group),
-			Request: r.request(auth.Claims{User: userName(i), Groups: []string{groupName(group)}}),
+			Role:    newSubscriber(run, l.Data.(*fanoutLoop), i),
+			Request: r.request(auth.Claims{User: userName(i), Groups: groupsOf(i, run.Each, run.Groups)}),
 			Hold:    true, // until it is in its group
 		}
 	})

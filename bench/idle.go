@@ -17,16 +17,17 @@ import (
 // Idle opens connections and holds them. What one costs is the slope between a
 // first part and all of them, so that what the server needs anyway is left out.
 type Idle struct {
-	Connections, First, Groups, Rounds int
-	Hold, Settle                       time.Duration
-	Broadcast                          bool
+	Connections, First, Groups, Each, Rounds int
+	Hold, Settle                             time.Duration
+	Broadcast                                bool
 }
 
 // Flags declares the flags.
 func (s *Idle) Flags(fs *flag.FlagSet) {
 	fs.IntVar(&s.Connections, "connections", 1000, "connections to open")
 	fs.IntVar(&s.First, "first", 0, "connections after which memory is read first (default: a fifth, 2000 at most)")
-	fs.IntVar(&s.Groups, "groups", 1, "groups; each connection is in one")
+	fs.IntVar(&s.Groups, "groups", 1, "groups, of the same size")
+	fs.IntVar(&s.Each, "each", 1, "groups that each connection is in")
 	fs.DurationVar(&s.Hold, "hold", 10*time.Second, "time to hold the connections; the most time for --rounds")
 	fs.IntVar(&s.Rounds, "rounds", 0, "hold until every connection has answered so many pings")
 	fs.DurationVar(&s.Settle, "settle", 30*time.Second, "the most time to wait for the server's memory to settle")
@@ -41,7 +42,8 @@ func (s *Idle) Validate() error {
 	return errors.Join(
 		between("--connections", s.Connections, 1, maxConnections),
 		between("--first", s.First, 0, s.Connections-1),
-		between("--groups", s.Groups, 1, maxConnections),
+		between("--each", s.Each, 1, maxGroupsEach),
+		between("--groups", s.Groups, s.Each, maxConnections),
 		between("--rounds", s.Rounds, 0, 1000),
 		lasting("--hold", s.Hold, 0),
 		lasting("--settle", s.Settle, 0),
@@ -63,6 +65,10 @@ func (s *Idle) Run(ctx context.Context, r *Rig) error {
 		return err
 	}
 	r.swarm.Each(func(l *swarm.Loop) { l.Data = &idleLoop{clients: map[*swarm.Conn]bool{}} })
+	empty, err := r.look(ctx)
+	if err != nil {
+		return err
+	}
 	before, err := s.open(ctx, r, 0, s.First)
 	if err != nil {
 		return err
@@ -72,6 +78,10 @@ func (s *Idle) Run(ctx context.Context, r *Rig) error {
 		return err
 	}
 	rounds, err := s.hold(ctx, r)
+	if err != nil {
+		return err
+	}
+	full, err := r.look(ctx)
 	if err != nil {
 		return err
 	}
@@ -85,18 +95,21 @@ func (s *Idle) Run(ctx context.Context, r *Rig) error {
 	}
 	r.Report.addLatency(&r.swarm.Counts().Opening, "to open a connection")
 	if s.Broadcast {
-		if err := s.broadcast(ctx, r, open); err != nil {
+		if err := s.broadcast(ctx, r, open*s.Each); err != nil {
 			return err
 		}
 	}
-	return s.close(ctx, r)
+	if r.Ops != "" {
+		r.Report.add("goroutines_growth", float64(full.goroutines-empty.goroutines), "goroutines more with all connections than with none")
+	}
+	return s.close(ctx, r, empty, full)
 }
 
 func (s *Idle) open(ctx context.Context, r *Rig, from, to int) (Usage, error) {
 	r.phase("opening")
 	err := r.open(ctx, to-from, func(l *swarm.Loop, i int) swarm.Plan {
 		i += from
-		claims := auth.Claims{User: userName(i), Groups: []string{groupName(i % s.Groups)}}
+		claims := auth.Claims{User: userName(i), Groups: groupsOf(i, s.Each, s.Groups)}
 		return swarm.Plan{
 			Role:    &idleClient{l.Data.(*idleLoop), r.speaksSluice()},
 			Request: r.request(claims),
@@ -139,7 +152,7 @@ func (s *Idle) rounds(r *Rig) int {
 }
 
 // broadcast publishes one message to each group and counts the copies.
-func (s *Idle) broadcast(ctx context.Context, r *Rig, members int) error {
+func (s *Idle) broadcast(ctx context.Context, r *Rig, copies int) error {
 	r.phase("publishing")
 	p := &idlePublisher{groups: s.Groups}
 	err := r.open(ctx, 1, func(*swarm.Loop, int) swarm.Plan {
@@ -149,20 +162,21 @@ func (s *Idle) broadcast(ctx context.Context, r *Rig, members int) error {
 		return err
 	}
 	delivered := 0
-	for end := time.Now().Add(drain); ; {
-		if delivered = s.delivered(r); delivered >= members || time.Now().After(end) {
+	for end := time.Now().Add(max(drain, r.Patience)); ; {
+		if delivered = s.delivered(r); delivered >= copies || time.Now().After(end) {
 			break
 		}
 		if err := sleep(ctx, 100*time.Millisecond); err != nil {
 			return err
 		}
 	}
-	r.Report.add("broadcast_delivered", float64(delivered), fmt.Sprintf("copies of one message to each group, of %d", members))
-	r.Report.add("broadcast_missing", float64(members-delivered), "copies that did not come")
+	r.Report.add("broadcast_delivered", float64(delivered), fmt.Sprintf("copies of one message to each group, of %d", copies))
+	r.Report.add("broadcast_missing", float64(copies-delivered), "copies that did not come")
 	return nil
 }
 
-// drain is how long copies may be late before they count as lost.
+// drain is how long copies may be late before they count as lost, or --patience
+// where that is more.
 const drain = 15 * time.Second
 
 func (s *Idle) delivered(r *Rig) (n int) {
@@ -175,15 +189,27 @@ func (s *Idle) delivered(r *Rig) (n int) {
 	return n
 }
 
-func (s *Idle) close(ctx context.Context, r *Rig) error {
+// close closes every connection and reports what the server keeps of them.
+func (s *Idle) close(ctx context.Context, r *Rig, empty, full remains) error {
 	r.phase("closing")
 	r.swarm.CloseAll()
 	if !r.hasServer() {
 		return nil
 	}
-	u, err := r.settle(ctx, s.Settle)
-	r.Report.add("rss_after_mib", float64(u.RSS)/(1<<20), "when all connections are closed")
-	return err
+	// The last tenth may stay: a server keeps some buffers for the next client.
+	goal := empty
+	goal.rss += (full.rss - empty.rss) / 10
+	left, err := r.back(ctx, goal, s.Settle)
+	if err != nil {
+		return err
+	}
+	r.Report.add("rss_after_mib", float64(left.rss)/(1<<20), "when all connections are closed")
+	r.Report.add("rss_left_bytes_per_connection", float64(left.rss-empty.rss)/float64(s.Connections), "of that more than before the first, for each that there was")
+	r.Report.add("fds_left", float64(left.fds-empty.fds), "descriptors more than before the first connection")
+	if r.Ops != "" {
+		r.Report.add("goroutines_left", float64(left.goroutines-empty.goroutines), "goroutines more than before the first connection")
+	}
+	return nil
 }
 
 // idleClient says nothing.

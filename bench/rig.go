@@ -62,12 +62,13 @@ func (r *Rig) launch(connections int) error {
 		loops = runtime.GOMAXPROCS(0)
 	}
 	s, err := swarm.New(swarm.Config{
-		Target:  r.target,
-		Loops:   loops,
-		Sources: r.sources(connections),
-		Opening: r.Opening,
-		Rate:    r.Rate,
-		Spin:    r.Spin,
+		Target:   r.target,
+		Loops:    loops,
+		Sources:  r.sources(connections),
+		Opening:  r.Opening,
+		Rate:     r.Rate,
+		Patience: r.Patience,
+		Spin:     r.Spin,
 	})
 	if err != nil {
 		return err

@@ -36,6 +36,8 @@ func Scenarios() []Entry {
 			"--url ws://127.0.0.1:8080/echo --server-pid PID --connections 100 --depth 16", func() Scenario { return new(Echo) }},
 		{"fanout", "publish to groups: latency, order and losses, processor time of a delivery",
 			"--key KEY --server-pid PID --subscribers 10000 --under-way 8", func() Scenario { return new(Fanout) }},
+		{"members", "join and leave groups: requests per second, latency, processor time",
+			"--key KEY --server-pid PID --connections 100 --groups 1000", func() Scenario { return new(Members) }},
 		{"storm", "connect, shake hands, close, again: processor time of a handshake",
 			"--key KEY --server-pid PID --duration 10s", func() Scenario { return new(Storm) }},
 		{"soak", "connections that come, go, publish and stall at random: what stays behind",

@@ -78,8 +78,8 @@ func TestScenariosOnNode(t *testing.T) {
 		return more
 	}
 	t.Run("idle", func(t *testing.T) {
-		r, err := run(t, "idle", "--url", url, "--key", key, pid, "--connections=60", "--groups=7", "--hold=1ms", "--settle=1ms", "--broadcast", "--loops=2")
-		check(t, r, err, unhurt(map[string]float64{"survivors": 60, "broadcast_delivered": 60, "broadcast_missing": 0, "rss_mib": above, "latency_p50_ms": above}))
+		r, err := run(t, "idle", "--url", url, "--key", key, pid, "--connections=60", "--groups=7", "--each=3", "--hold=1ms", "--settle=1ms", "--broadcast", "--loops=2")
+		check(t, r, err, unhurt(map[string]float64{"survivors": 60, "broadcast_delivered": 180, "broadcast_missing": 0, "rss_mib": above, "latency_p50_ms": above}))
 		if _, ok := r.Figure("rss_bytes_per_connection"); !ok {
 			t.Error("no memory of a connection")
 		}
@@ -96,6 +96,7 @@ func TestScenariosOnNode(t *testing.T) {
 		"several under way":         "--subscribers=40 --under-way=8 --loops=2",
 		"more groups":               "--subscribers=40 --groups=13 --publishers=3 --under-way=2",
 		"more publishers, any size": "--subscribers=40 --groups=3 --publishers=7 --size=1000 --loops=2",
+		"several groups each":       "--subscribers=20 --groups=50 --each=10 --publishers=3",
 		"at a rate":                 "--subscribers=40 --groups=2 --publishers=3 --rate=300",
 	} {
 		t.Run("fanout "+name, func(t *testing.T) {
@@ -103,6 +104,10 @@ func TestScenariosOnNode(t *testing.T) {
 			check(t, r, err, unhurt(exact))
 		})
 	}
+	t.Run("members", func(t *testing.T) {
+		r, err := run(t, "members", "--url", url, "--key", key, pid, "--connections=20", "--groups=30", "--depth=3", "--warmup=0s", "--duration=200ms", "--loops=2")
+		check(t, r, err, unhurt(map[string]float64{"requests_per_second": above, "latency_p50_ms": above, "refused": 0, "connections_opened": 20}))
+	})
 	t.Run("storm", func(t *testing.T) {
 		r, err := run(t, "storm", "--url", url, "--key", key, pid, "--warmup=0s", "--duration=200ms", "--opening=10", "--loops=2")
 		check(t, r, err, unhurt(map[string]float64{"handshakes_per_second": above, "latency_p50_ms": above}))
@@ -166,6 +171,8 @@ func TestNoResult(t *testing.T) {
 		{"idle", []string{"--url", "ws://" + n.addr + "/echo", "--server-pid", "999999999"}, "--server-pid"},
 		{"idle", []string{"--url", "ws://" + n.addr + "/echo", "--broadcast"}, "--key"},
 		{"soak", []string{"--url", "ws://" + n.addr}, "--key"},
+		{"members", []string{"--url", "ws://" + n.addr}, "--key"},
+		{"fanout", []string{"--url", "tcp://" + n.addr, "--groups", "2", "--each", "2"}, "--each"},
 		{"storm", []string{"--url", "tcp://" + n.addr}, "--url"},
 		{"fanout", []string{"--url", "ws://" + n.addr, "--key", key, "--size", "50"}, "--size"},
 	} {

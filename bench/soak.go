@@ -57,12 +57,6 @@ func (s *Soak) Validate() error {
 	)
 }
 
-// remains is what a server has when nobody is connected.
-type remains struct {
-	rss             int64
-	fds, goroutines int
-}
-
 // Run puts the load on.
 func (s *Soak) Run(ctx context.Context, r *Rig) error {
 	if !r.speaksSluice() {
@@ -80,7 +74,7 @@ func (s *Soak) Run(ctx context.Context, r *Rig) error {
 	if _, err := r.settle(ctx, min(s.Settle, 30*time.Second)); err != nil {
 		return err
 	}
-	before, err := s.look(ctx, r)
+	before, err := r.look(ctx)
 	if err != nil {
 		return err
 	}
@@ -97,7 +91,8 @@ func (s *Soak) Run(ctx context.Context, r *Rig) error {
 	survivors, _ := r.swarm.Progress()
 	r.Report.add("open_at_end", float64(survivors), "connections before all were closed")
 	r.swarm.CloseAll()
-	after, err := s.back(ctx, r, before)
+	r.phase("waiting for memory to come back")
+	after, err := r.back(ctx, before, s.Settle)
 	if err != nil {
 		return err
 	}
@@ -114,39 +109,6 @@ func (s *Soak) open(ctx context.Context, r *Rig) error {
 func (s *Soak) claims(i int) auth.Claims {
 	group := groupName(i % s.Groups)
 	return auth.Claims{User: userName(i), Groups: []string{group}, Roles: []string{publisherRole + "." + group}}
-}
-
-// look reads what the server has now.
-func (s *Soak) look(ctx context.Context, r *Rig) (x remains, err error) {
-	if r.hasServer() {
-		x.rss = r.usage().RSS
-		if x.fds, err = r.server.CountFDs(); err != nil {
-			return x, err
-		}
-	}
-	if r.Ops != "" {
-		n, err := scrape(ctx, r.Ops, "go_goroutines")
-		if err != nil {
-			return x, err
-		}
-		x.goroutines = int(n)
-	}
-	return x, nil
-}
-
-// back waits until the server is where it was, and returns where it is.
-func (s *Soak) back(ctx context.Context, r *Rig, before remains) (x remains, err error) {
-	r.phase("waiting for memory to come back")
-	for end := time.Now().Add(s.Settle); ; {
-		x, err = s.look(ctx, r)
-		isBack := x.rss <= before.rss && x.fds <= before.fds && x.goroutines <= before.goroutines
-		if err != nil || isBack || !time.Now().Before(end) {
-			return x, err
-		}
-		if err := sleep(ctx, min(time.Second, time.Until(end))); err != nil {
-			return x, err
-		}
-	}
 }
 
 func (s *Soak) report(r *Rig, before, after remains) {

@@ -8,44 +8,49 @@ import (
 	"sluice/frame"
 )
 
-// subscriber is in one group and checks what comes. It belongs to its loop.
+// subscriber is in run.Each groups, one after the other from first on, and checks
+// what comes. It belongs to its loop.
 type subscriber struct {
 	run     *fanoutRun
 	loop    *fanoutLoop
-	group   int
+	first   int
 	ready   bool
-	streams []sequence // one for each publisher that publishes to the group
+	streams []sequence // for each group, one for each publisher that publishes to it
 }
 
-func newSubscriber(run *fanoutRun, loop *fanoutLoop, group int) *subscriber {
+func newSubscriber(run *fanoutRun, loop *fanoutLoop, i int) *subscriber {
 	return &subscriber{
-		run: run, loop: loop, group: group,
-		streams: make([]sequence, (run.Publishers+run.Groups-1)/run.Groups),
+		run: run, loop: loop, first: i * run.Each % run.Groups,
+		streams: make([]sequence, run.Each*run.publishersEach()),
 	}
 }
 
-// streamFrom returns the place in streams of a publisher, or -1 if it does not
-// publish to this group.
-func (s *subscriber) streamFrom(publisher int) int {
+// publishersEach is the most publishers that one group has.
+func (run *fanoutRun) publishersEach() int { return (run.Publishers + run.Groups - 1) / run.Groups }
+
+// streamFrom returns the place in streams of a publisher's messages to a group,
+// or -1 if none should come here.
+func (s *subscriber) streamFrom(publisher, group int) int {
 	run := s.run
+	place := (group - s.first + run.Groups) % run.Groups
 	switch {
-	case publisher >= run.Publishers:
+	case group >= run.Groups || place >= run.Each || publisher >= run.Publishers:
 		return -1
 	case run.Publishers <= run.Groups:
-		if s.group%run.Publishers != publisher {
+		if group%run.Publishers != publisher {
 			return -1
 		}
-		return 0
-	case publisher%run.Groups != s.group:
+		return place
+	case publisher%run.Groups != group:
 		return -1
 	}
-	return publisher / run.Groups
+	return place*run.publishersEach() + publisher/run.Groups
 }
 
 // Open implements swarm.Role.
 func (s *subscriber) Open(c *swarm.Conn) {
 	if !s.run.rig.speaksSluice() {
-		c.Send(s.run.appendMessage(nil, fmt.Appendf(nil, "sub:%08x", s.group)))
+		c.Send(s.run.appendMessage(nil, fmt.Appendf(nil, "sub:%08x", s.first)))
 	}
 }
 
@@ -59,8 +64,8 @@ func (s *subscriber) Message(c *swarm.Conn, _ frame.Opcode, p []byte) {
 	now := swarm.Now()
 	st, ok := findStamp(p, s.run.rig.speaksSluice())
 	from := -1
-	if ok && int(st.group) == s.group {
-		from = s.streamFrom(int(st.publisher))
+	if ok {
+		from = s.streamFrom(int(st.publisher), int(st.group))
 	}
 	if from < 0 {
 		s.loop.strange++

@@ -35,13 +35,14 @@ type Conn struct {
 	gc    gnet.Conn
 	loop  *Loop
 
-	endpoint Endpoint // nil before stateOpen, and when the socket is gone and Closed was called
-	deflate  *frame.Deflate
-	reader   frame.Reader
+	endpoint Endpoint     // nil before stateOpen, and when the socket is gone and Closed was called
+	reader   frame.Reader // knows the compression that was negotiated
 
-	// output that gnet has not seen; see queue.go. Never both.
+	// output of this turn, which gnet has not seen; see queue.go. Never both.
 	single *frame.Message             // one shared frame, by reference
 	out    *bytebufferpool.ByteBuffer // joined frames
+
+	backlog *backlog // nil while gnet holds nothing of it; see backlog.go
 
 	unread *bytebufferpool.ByteBuffer // input that waits: part of a request head, or see work.go
 
@@ -71,12 +72,12 @@ type Conn struct {
 type connFlags uint8
 
 const (
-	flagUpgraded connFlags = 1 << iota // answered 101
-	flagDirty                          // in Loop.dirty
-	flagBacklog                        // in Loop.backlog
-	flagSlow                           // over SlowConsumerBytes, counted
-	flagHeld                           // in Loop.held
-	flagDetached                       // the endpoint knows that it is over
+	flagUpgraded   connFlags = 1 << iota // answered 101
+	flagDirty                            // in Loop.dirty
+	flagSlow                             // over SlowConsumerBytes, counted
+	flagHeld                             // in Loop.held
+	flagDetached                         // the endpoint knows that it is over
+	flagHandedOver                       // the socket lives on elsewhere
 )
 
 func (c *Conn) has(f connFlags) bool { return c.flags&f != 0 }
@@ -116,6 +117,32 @@ func (c *Conn) opened(gc gnet.Conn) {
 // in the middle of a handler's work.
 func (c *Conn) closed(err error) {
 	l := c.loop
+	if c.has(flagHandedOver) {
+		c.state = stateClosed // the socket's accounts go with it
+	} else {
+		c.settle(err)
+	}
+	c.dropUnread()
+	c.reader.Release()
+	c.dropOutput()
+	c.book(0)
+	if c.backlog != nil {
+		c.endBacklog()
+	}
+	l.wheel.Disarm(c)
+	l.remove(c)
+	l.placed.Add(-1)
+	switch {
+	case c.has(flagDetached):
+		c.endpoint = nil
+	case c.endpoint != nil:
+		c.markDirty()
+	}
+}
+
+// settle books the end of the socket.
+func (c *Conn) settle(err error) {
+	l := c.loop
 	switch {
 	case c.cause != causeNone:
 	case err != nil:
@@ -135,20 +162,6 @@ func (c *Conn) closed(err error) {
 		l.engine.metrics.ConnectionsClosed.With(c.cause.String(), c.cause.Initiator()).Inc()
 	} else {
 		l.engine.pending.Add(-1)
-	}
-	c.dropUnread()
-	c.reader.Release()
-	c.dropOutput()
-	c.book(0)
-	c.setSlow(false)
-	l.wheel.Disarm(c)
-	l.remove(c)
-	l.placed.Add(-1)
-	switch {
-	case c.has(flagDetached):
-		c.endpoint = nil
-	case c.endpoint != nil:
-		c.markDirty()
 	}
 }
 

@@ -26,7 +26,9 @@ func (c *Conn) arm() {
 	e := c.loop.engine
 	due := c.heartbeatDue()
 	if c.pinged != 0 {
-		due = c.pinged + e.ticks(e.cfg.PongTimeout)
+		// Looked at again before that where the answer has more time than the
+		// interval: it may be here by then, and the next ping due.
+		due = min(c.pinged+e.ticks(e.cfg.PongTimeout), c.loop.now+e.ticks(e.cfg.HeartbeatInterval)*3/4)
 	}
 	if c.assembly != 0 {
 		due = min(due, c.assembly)

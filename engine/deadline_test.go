@@ -80,6 +80,35 @@ func TestHeartbeat(t *testing.T) {
 	})
 }
 
+// TestHeartbeatPatient: where a client has longer to answer than the time between
+// pings, one that has answered is pinged again in time, and one that has not is
+// not pinged twice.
+func TestHeartbeatPatient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := timed
+		cfg.PongTimeout = 10 * time.Minute
+		r := newRig(cfg, echo)
+		c, gc := r.open()
+		for range 5 {
+			r.wait(36 * time.Second) // a ping after 15s to 20s, looked at again 15s later
+			if n := pings(t, gc); n != 1 {
+				t.Fatalf("%d pings in 36s", n)
+			}
+			gc.receive(bytes.Clone(pong))
+		}
+		r.wait(20100 * time.Millisecond)
+		pings(t, gc)
+		r.wait(10*time.Minute - time.Second)
+		if n := pings(t, gc); n != 0 || c.state != stateOpen {
+			t.Fatalf("%d pings more while one is unanswered; state %d", n, c.state)
+		}
+		r.wait(2 * time.Second)
+		if c.cause != CauseHeartbeatTimeout {
+			t.Errorf("cause %s", c.cause)
+		}
+	})
+}
+
 // TestHeartbeatTraffic: who talks is not pinged, whatever is said.
 func TestHeartbeatTraffic(t *testing.T) {
 	for name, said := range map[string][]byte{"messages": text, "pings": ping, "unasked pongs": pong} {

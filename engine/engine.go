@@ -42,14 +42,17 @@ type Engine struct {
 	// used by one goroutine: Start, Accept, Shutdown
 	listeners  []net.Listener
 	acceptors  sync.WaitGroup
+	takers     sync.WaitGroup // Loop.takeIn
 	stopping   chan struct{}
 	stopTicker chan struct{}
 	tickerDone chan struct{}
 
+	stopArrivals chan struct{}
+
 	// atomic
 	connections atomic.Int64  // upgraded and open or closing
 	pending     atomic.Int64  // sockets that are not upgraded
-	queued      atomic.Int64  // bytes in gnet's outbound buffers
+	queued      atomic.Int64  // bytes in gnet's outbound buffers, and of messages that wait to get there
 	slow        atomic.Int64  // connections that count as slow consumers
 	acceptBurst atomic.Int64  // accept errors of the burst under way
 	acceptError atomic.Int64  // when the last one was, in nanoseconds since started
@@ -68,6 +71,8 @@ func New(cfg Config, m *metrics.Node, log *slog.Logger) *Engine {
 		stopping:   make(chan struct{}),
 		stopTicker: make(chan struct{}),
 		tickerDone: make(chan struct{}),
+
+		stopArrivals: make(chan struct{}),
 	}
 	e.journal = newJournal(log, m, e.cfg.LogLinesPerSecond)
 	for i := range e.cfg.Loops {
@@ -85,6 +90,7 @@ func New(cfg Config, m *metrics.Node, log *slog.Logger) *Engine {
 			handshakes: m.HandshakeDuration.Recorder(),
 			lag:        m.LoopLag.Recorder(),
 			latency:    m.DeliveryLatency.Recorder(),
+			arrivals:   make(chan *arrival, maxArriving),
 		}
 		l.drain.loop = l
 		e.loops = append(e.loops, l)
@@ -141,6 +147,9 @@ func (e *Engine) Start(h Handler) error {
 			return err
 		}
 	}
+	for _, l := range e.loops {
+		e.takers.Go(l.takeIn)
+	}
 	go e.tickLoops()
 	return nil
 }
@@ -165,8 +174,13 @@ func (e *Engine) Shutdown(ctx context.Context, window time.Duration) error {
 	e.finishTasks(ctx)
 	close(e.stopTicker)
 	<-e.tickerDone
+	close(e.stopArrivals)
+	e.takers.Wait()
 	for _, l := range e.loops {
 		err = errors.Join(err, l.stop())
+	}
+	for _, l := range e.loops { // no loop sends any more
+		l.dropArrivals()
 	}
 	return err
 }

@@ -55,10 +55,18 @@ type Acceptance struct {
 	// means never.
 	Expires time.Time
 
+	// Loop is where the connection shall live, a loop of the same engine. Nil
+	// means the one it is on.
+	Loop *Loop
+
 	// Open makes the endpoint. It runs at once, after the answer has been
 	// queued, so that what it sends follows the answer. An error closes the
 	// connection: a *frame.Error with its code, any other with
 	// CloseInternalError.
+	//
+	// Where Loop is another loop, Open runs there some time later, with another
+	// Conn than Upgrade had, and it does not run at all if the client does not
+	// get there. So Upgrade must not take anything that Open would give back.
 	Open func(c *Conn) (Endpoint, error)
 }
 

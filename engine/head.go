@@ -50,13 +50,14 @@ func (c *Conn) readHead(p []byte) (rest []byte) {
 		return nil
 	}
 	end += len(endOfHead)
-	c.handshake(head[:end])
-	return p[end-before:]
+	rest = p[end-before:]
+	c.handshake(head[:end], rest)
+	return rest
 }
 
-// handshake answers a whole request head. Afterwards the connection is open or
-// on its way out.
-func (c *Conn) handshake(head []byte) {
+// handshake answers a whole request head. Afterwards the connection is open, on
+// its way out, or elsewhere with rest, which followed the head.
+func (c *Conn) handshake(head, rest []byte) {
 	l := c.loop
 	r, err := l.heads.parse(head)
 	if err != nil {
@@ -79,13 +80,17 @@ func (c *Conn) handshake(head []byte) {
 		c.refuse(refusal, r)
 		return
 	}
-	deflate, extensions := frame.NegotiateDeflate(r.Header["Sec-Websocket-Extensions"], l.engine.cfg.Compression)
-	c.upgrade(accept, key, deflate, extensions)
-	c.logOpened(r, accept.Subprotocol)
+	o := &opening{Acceptance: accept, key: key, request: r}
+	o.deflate, o.extensions = frame.NegotiateDeflate(r.Header["Sec-Websocket-Extensions"], l.engine.cfg.Compression)
+	if o.Loop != nil && o.Loop != l {
+		c.move(o, rest)
+		return
+	}
+	c.upgrade(o)
 }
 
 // upgrade sends the 101 and opens the connection (RFC 6455 §4.2.2).
-func (c *Conn) upgrade(a Acceptance, key string, deflate *frame.Deflate, extensions string) {
+func (c *Conn) upgrade(o *opening) {
 	l := c.loop
 	c.dropUnread()
 	c.set(flagUpgraded)
@@ -97,24 +102,23 @@ func (c *Conn) upgrade(a Acceptance, key string, deflate *frame.Deflate, extensi
 
 	out := c.buffer()
 	out.B = append(out.B, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
-	out.B = appendAccept(out.B, key)
-	if a.Subprotocol != "" {
-		out.B = append(append(out.B, "\r\nSec-WebSocket-Protocol: "...), a.Subprotocol...)
+	out.B = appendAccept(out.B, o.key)
+	if o.Subprotocol != "" {
+		out.B = append(append(out.B, "\r\nSec-WebSocket-Protocol: "...), o.Subprotocol...)
 	}
-	if extensions != "" {
-		out.B = append(append(out.B, "\r\nSec-WebSocket-Extensions: "...), extensions...)
+	if o.extensions != "" {
+		out.B = append(append(out.B, "\r\nSec-WebSocket-Extensions: "...), o.extensions...)
 	}
 	out.B = append(out.B, endOfHead...)
 	c.countSent(0, len(out.B))
 	c.markDirty()
 
 	c.state = stateOpen
-	c.deflate = deflate
-	c.reader.SetDeflate(deflate)
+	c.reader.SetDeflate(o.deflate)
 	c.lastMessage = l.now
-	c.Expire(a.Expires)
+	c.Expire(o.Expires)
 
-	endpoint, err := a.Open(c)
+	endpoint, err := o.Open(c)
 	c.endpoint = endpoint
 	if err != nil {
 		code, reason := frame.CloseInternalError, "internal error"
@@ -123,6 +127,7 @@ func (c *Conn) upgrade(a Acceptance, key string, deflate *frame.Deflate, extensi
 		}
 		c.end(CauseServerClose, code, reason)
 	}
+	c.logOpened(o.request, o.Subprotocol)
 }
 
 // refuse answers with an HTTP error and closes. Until the socket is gone it

@@ -125,34 +125,60 @@ func (e *Engine) enrol(nc net.Conn) error {
 		}
 		return nc.Close()
 	}
-	dropZone(nc.LocalAddr())
-	dropZone(nc.RemoteAddr())
 	l := e.leastLoaded()
-	l.placed.Add(1)
 	c := &Conn{loop: l}
-	_, err := l.client.EnrollContext(nc, c)
-	if err == nil && c.gc != nil {
-		return nil // owned by the loop
+	err := l.enrol(nc, c, c)
+	if err == nil {
+		return nil
 	}
 	e.pending.Add(-1)
-	l.placed.Add(-1)
-	if err == nil {
-		err = errors.New("the poller refused the socket")
+	if errors.Is(err, errClientGone) {
+		return nil
 	}
-	if errors.Is(err, net.ErrClosed) || errors.Is(err, unix.ENOTCONN) {
-		return nil // the client is gone again
+	return err
+}
+
+// enrol gives a socket to the loop, which finds ctx with it in OnOpen and makes
+// it c's. It waits for the loop. The socket is the loop's afterwards, or closed.
+func (l *Loop) enrol(nc net.Conn, c *Conn, ctx any) error {
+	trim(nc.LocalAddr())
+	trim(nc.RemoteAddr())
+	l.placed.Add(1)
+	_, err := l.client.EnrollContext(nc, ctx)
+	if err == nil && c.gc != nil {
+		return nil
+	}
+	l.placed.Add(-1)
+	switch {
+	case err == nil:
+		err = errors.New("the poller refused the socket")
+	case errors.Is(err, net.ErrClosed), errors.Is(err, unix.ENOTCONN):
+		return errClientGone
 	}
 	return fmt.Errorf("enrol: %w", err)
 }
 
-// dropZone takes the interface name off the address of a link-local client.
-// gnet takes it for a buffer of its own and gives it to its pool when the
-// connection ends, for anyone to write to; it belongs to package net, which
-// hands the same string to everybody.
-func dropZone(a net.Addr) {
-	if tcp, ok := a.(*net.TCPAddr); ok {
-		tcp.Zone = ""
+// trim makes an address fit to be kept for the life of a connection, as gnet
+// keeps both.
+//
+// Its IP is part of the address as the kernel gave it, 32 bytes, and 64 on a
+// listener for both families: the 4 or 16 of the IP are copied out of it. The
+// name of a link-local client's interface is dropped, because gnet takes it for
+// a buffer of its own and gives it to its pool when the connection ends, for
+// anyone to write to; it belongs to package net, which hands the same string to
+// everybody.
+func trim(a net.Addr) {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return
 	}
+	ip := tcp.IP
+	if v4 := ip.To4(); v4 != nil {
+		ip = v4
+	}
+	tcp.IP = make(net.IP, len(ip))
+	copy(tcp.IP, ip)
+	tcp.Zone = ""
 }
 
 func (e *Engine) leastLoaded() *Loop {

@@ -55,14 +55,16 @@ type Loop struct {
 	dirty      []*Conn  // have something to do at the end of the turn, in the order in which they got it
 	held       []*Conn  // have input that waits for a turn; see work.go
 	work       uint64   // messages queued for clients, ever
-	backlog    []*Conn  // have bytes in gnet's own buffer; see queue.go
-	queued     int64    // bytes in the backlog
+	backlog    []*Conn  // have a backlog, or had one at the last tick; see queue.go
+	queued     int64    // bytes in these
 	current    *Conn    // whose event is being handled: it is flushed at its end
 	turning    bool     // within onBell, whose end flushes
 	overBudget bool     // the node was seen over MaxNodeQueueBytes
 	seen       counters // folded into the node's metrics once per tick
 	heads      headParser
 	buffers    buffers
+	waitings   freeList[waiting]
+	backlogs   freeList[backlog]
 	drain      drain
 	watch      stopwatch
 	iov        [1][]byte   // scratch for Writev
@@ -73,6 +75,9 @@ type Loop struct {
 	rung   atomic.Bool  // a byte is on its way to the loop
 	ticked atomic.Int64 // when the tick that is due was posted, as Engine.nanos; 0 for none
 	placed atomic.Int32 // connections on their way here or here, for choosing a loop
+
+	arrivals chan *arrival // sockets that other loops send here
+	arriving atomic.Int32  // of them, those not enrolled yet
 
 	handled atomic.Int64 // when the latest tick was handled, as Engine.nanos
 	lastLag atomic.Int64 // how late, in nanoseconds
@@ -289,15 +294,22 @@ type events struct {
 	loop *Loop
 }
 
-// OnOpen takes a connection that an acceptor has enrolled, or the bell.
+// OnOpen takes a connection that an acceptor has enrolled, one that another loop
+// has sent, or the bell.
 func (e *events) OnOpen(gc gnet.Conn) (out []byte, action gnet.Action) {
-	c, ok := gc.Context().(*Conn)
-	if !ok {
+	switch v := gc.Context().(type) {
+	case *Conn:
+		defer e.loop.recover(v)
+		v.opened(gc)
+	case *arrival:
+		defer e.loop.recover(v.conn)
+		gc.SetContext(v.conn)
+		gc.SetSafeContext(v.conn) // else it would hold the arrival for as long as the socket lives
+		v.conn.opened(gc)
+		e.loop.onArrival(v)
+	default:
 		e.loop.poller = gc.EventLoop()
-		return nil, gnet.None
 	}
-	defer e.loop.recover(c)
-	c.opened(gc)
 	return nil, gnet.None
 }
 

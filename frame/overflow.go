@@ -1,22 +1,28 @@
 package frame
 
-// Overflow says what becomes of a message for a receiver that does not read and
-// whose queue is full.
+// Overflow says what becomes of a message when its recipient reads too slowly
+// and too much waits for it.
 type Overflow uint8
 
 const (
-	OverflowClose      Overflow = iota // the receiver is closed
-	OverflowDropNewest                 // the message is dropped
-	OverflowDropOldest                 // what waits for longest is dropped for it
-	OverflowConflate                   // it takes the place of one that waits with the same key
+	OverflowClose      Overflow = iota // it must not be lost: the connection is closed instead
+	OverflowDropNewest                 // what waits is kept, the message is lost
+	OverflowDropOldest                 // what has waited for the longest is lost
+	OverflowConflate                   // it replaces an older message with its key; else as OverflowDropOldest
 )
 
-// Expendable says what may become of the message, and the key of one that may be
-// conflated. Call it before the message is shared.
-func (m *Message) Expendable(o Overflow, key string) { m.overflow, m.key = o, key }
-
-// Overflow returns what may become of the message.
-func (m *Message) Overflow() Overflow { return m.overflow }
-
-// Key returns the key of a message that may be conflated.
-func (m *Message) Key() string { return m.key }
+// String returns the name of the policy. It is a metric label and stays the
+// same between releases.
+func (o Overflow) String() string {
+	switch o {
+	case OverflowClose:
+		return "close"
+	case OverflowDropNewest:
+		return "drop_newest"
+	case OverflowDropOldest:
+		return "drop_oldest"
+	case OverflowConflate:
+		return "conflate"
+	}
+	return "other"
+}

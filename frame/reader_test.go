@@ -337,7 +337,7 @@ func TestReaderPayloadInPlace(t *testing.T) {
 }
 
 func TestReaderSize(t *testing.T) {
-	if size := unsafe.Sizeof(frame.Reader{}); size > 64 {
+	if size := unsafe.Sizeof(frame.Reader{}); size > 56 {
 		t.Errorf("a Reader has %d bytes; there is one per connection", size)
 	}
 }

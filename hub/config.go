@@ -100,7 +100,7 @@ type Tenant struct {
 	// 1008, "drop_newest" drops the new message, "drop_oldest" those that wait
 	// for longest, "conflate" lets a message take the place of one of the same
 	// group, and with the same conflation key if it has one, as soon as it has
-	// to wait; for what is for no group and has no key it is drop_oldest.
+	// to wait; with neither group nor key it is drop_oldest.
 	// Reliable sessions are always closed. Default close.
 	SlowConsumer string `yaml:"slow_consumer"`
 

@@ -54,7 +54,7 @@ func TestSlowConsumer(t *testing.T) {
 		{plain, "ticker.a", "", frame.OverflowClose, ""},
 		{plain, "", "", frame.OverflowClose, ""},
 		{last, "g", "", frame.OverflowConflate, "g"},
-		{last, "", "", frame.OverflowDropOldest, ""},
+		{last, "", "", frame.OverflowConflate, ""},
 	} {
 		link, loop := &ruleLink{}, loops[c.hub]
 		id := auth.Identity{Permissions: everything}

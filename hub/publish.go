@@ -32,8 +32,8 @@ func (t *translations) make(e *encoder, n *Node, spoken grammarSet, m *wire.Mess
 // expendable says what becomes of the messages where there is no room for them,
 // before they are shared. With a conflation key only the newest one of a group, or
 // of those that are for none, is of use, whatever the rule. Without one that holds
-// for all of a group where the rule is to conflate; but messages that are for no
-// group have nothing to do with each other.
+// for all of a group where the rule is to conflate; messages that are for no group
+// have nothing to do with each other and get no key.
 func (t *translations) expendable(o frame.Overflow, group string, conflationKey []byte) {
 	key := ""
 	switch {
@@ -41,8 +41,6 @@ func (t *translations) expendable(o frame.Overflow, group string, conflationKey 
 		o, key = frame.OverflowConflate, group+"\xff"+string(conflationKey) // not UTF-8, so not the name of a group
 	case o == frame.OverflowClose:
 		return
-	case o == frame.OverflowConflate && group == "":
-		o = frame.OverflowDropOldest
 	case o == frame.OverflowConflate:
 		key = group
 	}

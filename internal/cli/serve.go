@@ -27,6 +27,7 @@ func serve(env *Env, args []string) error {
 	if err != nil {
 		return err
 	}
+	l.Config.Memory.Apply(os.Getenv("GOGC"), os.Getenv("GOMEMLIMIT"))
 	log := logs.Open(l.Config.Log, env.Stderr)
 	defer log.Close()
 	if !s.dev { // which means what it warns of

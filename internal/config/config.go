@@ -49,6 +49,9 @@ type Config struct {
 	// Drain is what happens between SIGTERM and the end of the process.
 	Drain Drain `yaml:"drain"`
 
+	// Memory turns the garbage collector.
+	Memory Memory `yaml:"memory"`
+
 	// Auth says who may come in.
 	Auth auth.Config `yaml:"auth"`
 
@@ -82,6 +85,7 @@ func (c *Config) Validate(report func(key, problem string)) {
 	if c.Drain.Window < 0 {
 		report("drain.window", fmt.Sprintf("%v is negative (0 means the default)", c.Drain.Window))
 	}
+	c.Memory.validate(report)
 	switch p := c.EchoPath; {
 	case p == "/client" || strings.HasPrefix(p, "/client/"):
 		report("echo_path", fmt.Sprintf("%q is where clients connect, with a token; choose another path", p))
@@ -117,6 +121,7 @@ func (c Config) WithDefaults() Config {
 	c.Log = c.Log.WithDefaults()
 	c.Drain.Grace = cmp.Or(c.Drain.Grace, 5*time.Second)
 	c.Drain.Window = cmp.Or(c.Drain.Window, 15*time.Second)
+	c.Memory = c.Memory.withDefaults()
 	c.Auth = c.Auth.WithDefaults()
 	c.Hub = c.Hub.WithDefaults()
 	c.Engine = c.Engine.WithDefaults()

@@ -30,6 +30,7 @@ var sluice = house{
 		"sluice/internal/config": 5,
 		"sluice/internal/node":   6,
 		"sluice/internal/cli":    7,
+		"sluice/bench/figures":   8, // runs the binary
 		"sluice":                 8,
 
 		"sluice/internal/e2e":             9,

@@ -28,6 +28,8 @@ var handshakeRejections = each(
 	"capacity", "draining", "head_too_large", "malformed", "method", "not_websocket", "pending_limit", "version",
 	// the engine: it never became an answer
 	"client_gone", "handshake_timeout", "internal_error",
+	// the engine: it could not be taken to where it belongs
+	"move_failed", "move_queue_full",
 	// the gateway: nowhere to go
 	"invalid_hub", "mode", "subprotocol", "unknown_hub", "unknown_path",
 	// auth.Reasons: may not come in
@@ -36,7 +38,8 @@ var handshakeRejections = each(
 )
 
 // droppedMessages are why a message did not reach a client.
-var droppedMessages = each("loop_overloaded", "slow_consumer")
+// The names of slow-consumer policies are those of frame.Overflow.
+var droppedMessages = each("conflate", "drop_newest", "drop_oldest", "loop_overloaded", "slow_consumer")
 
 // requestRefusals are why a hub turned down a request of a client or a back end,
 // or a client.
