@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"errors"
 	"math/bits"
 	"unicode/utf8"
 )
@@ -9,6 +10,22 @@ const (
 	maxPattern      = 1024 // characters
 	maxPatternStars = 5
 )
+
+// Pattern is a wildcard pattern for names of groups, as in roles. It never
+// changes and is safe for concurrent use.
+type Pattern struct{ elements pattern }
+
+// ParsePattern compiles a pattern; [CompileRoles] describes the syntax.
+func ParsePattern(text string) (Pattern, error) {
+	p, why := parsePattern(text)
+	if why != "" {
+		return Pattern{}, errors.New(why)
+	}
+	return Pattern{p}, nil
+}
+
+// Match reports whether the pattern matches all of a group's name.
+func (p Pattern) Match(group string) bool { return p.elements.match([]byte(group)) }
 
 // pattern is a compiled wildcard pattern: one element per character to match,
 // the special ones negative. [CompileRoles] describes the syntax.

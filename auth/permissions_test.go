@@ -163,3 +163,18 @@ func FuzzPattern(f *testing.F) {
 		}
 	})
 }
+
+func TestParsePattern(t *testing.T) {
+	p, err := auth.ParsePattern("ticker.*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for group, want := range map[string]bool{"ticker.a": true, "ticker.a.b": false, "other": false} {
+		if p.Match(group) != want {
+			t.Errorf("%s matches: %v", group, !want)
+		}
+	}
+	if _, err := auth.ParsePattern(`a\`); err == nil {
+		t.Error("a pattern that ends in \\ is taken")
+	}
+}

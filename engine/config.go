@@ -71,8 +71,9 @@ type Config struct {
 	SlowConsumerBytes int `yaml:"slow_consumer_bytes" unit:"bytes"`
 
 	// MaxQueueBytes is the high mark: a connection whose unsent bytes would
-	// pass it is closed with 1008. An empty queue takes one message of any
-	// size. Default 1MiB.
+	// pass it loses messages that may be lost, and is closed with 1008 if that
+	// is not enough. An empty queue takes one message of any size.
+	// Default 1MiB.
 	MaxQueueBytes int `yaml:"max_queue_bytes" unit:"bytes"`
 
 	// MaxNodeQueueBytes is the budget for the unsent bytes of all connections;

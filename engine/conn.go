@@ -35,13 +35,14 @@ type Conn struct {
 	gc    gnet.Conn
 	loop  *Loop
 
-	endpoint Endpoint // nil before stateOpen, and when the socket is gone and Closed was called
-	deflate  *frame.Deflate
-	reader   frame.Reader
+	endpoint Endpoint     // nil before stateOpen, and when the socket is gone and Closed was called
+	reader   frame.Reader // knows the compression that was negotiated
 
-	// output that gnet has not seen; see queue.go. Never both.
+	// output of this turn, which gnet has not seen; see queue.go. Never both.
 	single *frame.Message             // one shared frame, by reference
 	out    *bytebufferpool.ByteBuffer // joined frames
+
+	backlog *backlog // nil while gnet holds nothing of it; see backlog.go
 
 	unread *bytebufferpool.ByteBuffer // input that waits: part of a request head, or see work.go
 
@@ -73,7 +74,6 @@ type connFlags uint8
 const (
 	flagUpgraded   connFlags = 1 << iota // answered 101
 	flagDirty                            // in Loop.dirty
-	flagBacklog                          // in Loop.backlog
 	flagSlow                             // over SlowConsumerBytes, counted
 	flagHeld                             // in Loop.held
 	flagDetached                         // the endpoint knows that it is over
@@ -126,7 +126,9 @@ func (c *Conn) closed(err error) {
 	c.reader.Release()
 	c.dropOutput()
 	c.book(0)
-	c.setSlow(false)
+	if c.backlog != nil {
+		c.endBacklog()
+	}
 	l.wheel.Disarm(c)
 	l.remove(c)
 	l.placed.Add(-1)

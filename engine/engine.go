@@ -52,7 +52,7 @@ type Engine struct {
 	// atomic
 	connections atomic.Int64  // upgraded and open or closing
 	pending     atomic.Int64  // sockets that are not upgraded
-	queued      atomic.Int64  // bytes in gnet's outbound buffers
+	queued      atomic.Int64  // bytes in gnet's outbound buffers, and of messages that wait to get there
 	slow        atomic.Int64  // connections that count as slow consumers
 	acceptBurst atomic.Int64  // accept errors of the burst under way
 	acceptError atomic.Int64  // when the last one was, in nanoseconds since started

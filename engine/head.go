@@ -114,7 +114,6 @@ func (c *Conn) upgrade(o *opening) {
 	c.markDirty()
 
 	c.state = stateOpen
-	c.deflate = o.deflate
 	c.reader.SetDeflate(o.deflate)
 	c.lastMessage = l.now
 	c.Expire(o.Expires)

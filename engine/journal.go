@@ -82,7 +82,7 @@ func (c *Conn) logOpened(r *http.Request, subprotocol string) {
 		remote(c.RemoteAddr()),
 		slog.String("request", requestID(r.Header)),
 		slog.String("subprotocol", subprotocol),
-		slog.Bool("compression", c.deflate != nil))
+		slog.Bool("compression", c.reader.Deflate() != nil))
 	c.logLine(slog.LevelInfo, "connection opened", attrs)
 }
 
@@ -185,9 +185,12 @@ func cut(s string, most int) string {
 	return s
 }
 
-func remote(a net.Addr) slog.Attr {
+func remote(a net.Addr) slog.Attr { return slog.String("remote", remoteName(a)) }
+
+// remoteName returns the text of an address, which may be nil.
+func remoteName(a net.Addr) string {
 	if a == nil {
-		return slog.String("remote", "")
+		return ""
 	}
-	return slog.String("remote", a.String())
+	return a.String()
 }

@@ -55,14 +55,16 @@ type Loop struct {
 	dirty      []*Conn  // have something to do at the end of the turn, in the order in which they got it
 	held       []*Conn  // have input that waits for a turn; see work.go
 	work       uint64   // messages queued for clients, ever
-	backlog    []*Conn  // have bytes in gnet's own buffer; see queue.go
-	queued     int64    // bytes in the backlog
+	backlog    []*Conn  // have a backlog, or had one at the last tick; see queue.go
+	queued     int64    // bytes in these
 	current    *Conn    // whose event is being handled: it is flushed at its end
 	turning    bool     // within onBell, whose end flushes
 	overBudget bool     // the node was seen over MaxNodeQueueBytes
 	seen       counters // folded into the node's metrics once per tick
 	heads      headParser
 	buffers    buffers
+	waitings   freeList[waiting]
+	backlogs   freeList[backlog]
 	drain      drain
 	watch      stopwatch
 	iov        [1][]byte   // scratch for Writev

@@ -9,11 +9,14 @@ import (
 	"sluice/frame"
 )
 
-// The outbound queue of a connection has two parts. Ours holds what was sent
-// since the last flush: either one shared frame by reference or a buffer of
-// joined frames. gnet's holds what the socket did not take; it has no limit and
-// does not tell when it has drained, so we measure it: after each flush, before
-// a verdict, and once per tick for the connections in Loop.backlog.
+// The outbound queue of a connection has up to three parts, and its bytes leave
+// in this order. gnet's own buffer holds what the socket did not take; it has no
+// limit and does not tell when it has drained, so we measure it: after each
+// flush, before a verdict, and once per tick for the connections in
+// Loop.backlog. Then comes what was sent since the last flush: either one shared
+// frame by reference or a buffer of joined frames. Last are the messages that
+// wait, by reference, because the client does not read and they, or some before
+// them, may be lost; see backlog.go.
 
 const (
 	// joinBytes is where a queue stops growing within a turn and is written at
@@ -35,37 +38,41 @@ var pingFrame = frame.AppendFrame(nil, frame.OpPing, nil)
 // and the first one pending is not even copied. It is written at the end of
 // this turn of the loop, together with whatever else was sent meanwhile. False
 // means that it was not queued, because the connection is not open or its queue
-// is full; the latter is counted and starts the close.
+// is full; the latter is counted, and starts the close unless the message may be
+// lost.
+//
+// Where the socket takes no more, a message that may be lost waits: from the
+// first unsent byte on to be conflated, above a window otherwise. One with the
+// conflation key of another that waits replaces it, at the end of the queue.
+// Over MaxQueueBytes the message's policy applies; room for a message that must
+// not be lost is made too, at the cost of those that may.
 func (c *Conn) Send(m *frame.Message) bool {
 	if c.state != stateOpen {
 		return false
 	}
-	if c.deflate.Takeover() {
-		return c.Write(m.Op(), m.Payload())
+	if c.backlog != nil && c.mustWait(m) {
+		return c.sendLater(m)
 	}
-	b := m.Deflated(c.loop.codec, c.deflate)
-	if !c.admit(len(b)) {
+	if !c.admit(c.size(m), m.Overflow()) {
 		return false
 	}
-	if c.single == nil && c.out == nil {
-		c.single = m
-	} else {
-		c.join(b)
-	}
-	c.sent(len(b))
+	c.sent(c.join(m))
 	return true
 }
 
 // Write queues a message for this connection alone, copying the payload. It
 // answers as Send does.
 func (c *Conn) Write(op frame.Opcode, payload []byte) bool {
-	if c.state != stateOpen || !c.admit(len(payload)+frame.HeadRoom) {
+	if c.state != stateOpen {
 		return false
 	}
-	out := c.buffer()
-	before := len(out.B)
-	out.B = c.loop.codec.AppendMessage(out.B, op, payload, c.deflate)
-	c.sent(len(out.B) - before)
+	if c.waits() {
+		return c.sendLater(seal(op, payload))
+	}
+	if !c.admit(len(payload)+frame.HeadRoom, frame.OverflowClose) {
+		return false
+	}
+	c.sent(c.encode(op, payload))
 	return true
 }
 
@@ -85,14 +92,47 @@ func (c *Conn) sent(n int) {
 // They are small and few, and never refused: what may be repeated by a client
 // (pongs) goes through admit before.
 func (c *Conn) control(b []byte) {
-	c.join(b)
+	if c.waits() {
+		c.await(sealControl(b))
+		return
+	}
+	out := c.buffer()
+	out.B = append(out.B, b...)
 	c.countSent(0, len(b))
 	c.markDirty()
 }
 
-func (c *Conn) join(b []byte) {
+// size returns how long a message is on the wire, or is at most.
+func (c *Conn) size(m *frame.Message) int {
+	if d := c.reader.Deflate(); !d.Takeover() {
+		return len(m.Deflated(c.loop.codec, d))
+	}
+	return len(m.Frame())
+}
+
+// join puts a message behind what is to be written, and returns its length.
+func (c *Conn) join(m *frame.Message) int {
+	d := c.reader.Deflate()
+	if d.Takeover() {
+		return c.encode(m.Op(), m.Payload())
+	}
+	b := m.Deflated(c.loop.codec, d)
+	if c.single == nil && c.out == nil {
+		c.single = m
+	} else {
+		out := c.buffer()
+		out.B = append(out.B, b...)
+	}
+	return len(b)
+}
+
+// encode puts a message behind what is to be written that is for this
+// connection alone, and returns its length.
+func (c *Conn) encode(op frame.Opcode, payload []byte) int {
 	out := c.buffer()
-	out.B = append(out.B, b...)
+	before := len(out.B)
+	out.B = c.loop.codec.AppendMessage(out.B, op, payload, c.reader.Deflate())
+	return len(out.B) - before
 }
 
 // buffer returns the joined frames, taking a shared one in by copy.
@@ -100,51 +140,72 @@ func (c *Conn) buffer() *bytebufferpool.ByteBuffer {
 	if c.out == nil {
 		c.out = c.loop.buffers.get()
 		if c.single != nil {
-			c.out.B = append(c.out.B, c.single.Deflated(c.loop.codec, c.deflate)...)
+			c.out.B = append(c.out.B, c.single.Deflated(c.loop.codec, c.reader.Deflate())...)
 			c.single = nil
 		}
 	}
 	return c.out
 }
 
-// QueuedBytes returns the bytes not yet taken by the socket.
+// QueuedBytes returns the bytes not yet taken by the socket, as far as known.
 func (c *Conn) QueuedBytes() int {
-	if c.unsent > 0 && c.state != stateClosed {
-		c.measure()
-	}
-	return c.queued()
-}
-
-// queued returns the bytes not yet taken by the socket, as far as known.
-func (c *Conn) queued() int {
-	n := int(c.unsent)
+	n := c.backlogBytes()
 	if c.single != nil {
-		n += len(c.single.Deflated(c.loop.codec, c.deflate))
+		n += len(c.single.Deflated(c.loop.codec, c.reader.Deflate()))
 	} else if c.out != nil {
 		n += len(c.out.B)
 	}
 	return n
 }
 
-// admit decides whether n more bytes may be queued. A verdict is passed only
-// on bytes the socket has refused, never on bytes that merely wait for the end
-// of the turn. An empty queue admits any message.
-func (c *Conn) admit(n int) bool {
-	high := c.loop.engine.cfg.MaxQueueBytes
-	if q := c.queued(); q == 0 || q+n <= high {
+// backlogBytes returns those of them that do not just wait for the end of the
+// turn.
+func (c *Conn) backlogBytes() int {
+	n := int(c.unsent)
+	if c.backlog != nil {
+		n += c.backlog.bytes
+	}
+	return n
+}
+
+// admit decides whether n more bytes, a message of such a policy, may be queued.
+// A verdict is passed only on bytes the socket has refused, never on bytes that
+// merely wait for the end of the turn.
+func (c *Conn) admit(n int, o frame.Overflow) bool {
+	if c.fits(n, 0) {
 		return true
 	}
 	c.write()
+	for c.refill() {
+	}
 	if c.state != stateOpen {
 		return false
 	}
 	c.measure() // also when there was nothing to write: the last look may be old
-	if c.unsent == 0 || int(c.unsent)+n <= high {
+	if c.fits(n, 0) || o != frame.OverflowDropNewest && c.makeRoom(n) {
 		return true
 	}
-	c.loop.engine.metrics.DroppedMessages.With("slow_consumer").Inc()
-	c.shed(CauseSlowConsumer)
+	dropped := c.loop.engine.metrics.DroppedMessages
+	switch o {
+	case frame.OverflowClose:
+		dropped.With("slow_consumer").Inc()
+		c.shed(CauseSlowConsumer)
+	case frame.OverflowDropNewest:
+		dropped.With(o.String()).Inc()
+	default:
+		dropped.With(frame.OverflowDropOldest.String()).Inc()
+	}
 	return false
+}
+
+// fits tells whether so many bytes and messages more may be queued. An empty
+// queue takes one message of any size.
+func (c *Conn) fits(bytes, messages int) bool {
+	if c.backlog != nil && c.backlog.count+messages >= maxWaiting {
+		return false
+	}
+	q := c.QueuedBytes()
+	return q == 0 || q+bytes <= c.loop.engine.cfg.MaxQueueBytes
 }
 
 // shed closes a connection that does not read. What it was not given yet is
@@ -155,7 +216,16 @@ func (c *Conn) shed(cause Cause) {
 	c.fail(cause, frame.ClosePolicyViolation, "slow consumer: too much was waiting to be read")
 }
 
+// dropOutput gives up what gnet has not been given.
 func (c *Conn) dropOutput() {
+	c.dropJoined()
+	for c.waits() {
+		c.takeOut(c.backlog.first)
+	}
+}
+
+// dropJoined forgets the output of this turn.
+func (c *Conn) dropJoined() {
 	c.single = nil
 	if c.out != nil {
 		c.loop.buffers.put(c.out)
@@ -163,7 +233,7 @@ func (c *Conn) dropOutput() {
 	}
 }
 
-// write gives our part of the queue to gnet. It may end with the connection
+// write gives gnet the output of this turn. It may end with the connection
 // closed.
 func (c *Conn) write() {
 	l := c.loop
@@ -172,9 +242,12 @@ func (c *Conn) write() {
 	case c.out != nil:
 		b = c.out.B
 	case c.single != nil:
-		b = c.single.Deflated(l.codec, c.deflate)
+		b = c.single.Deflated(l.codec, c.reader.Deflate())
 	default:
 		return
+	}
+	if c.backlog != nil {
+		c.backlog.given += int64(len(b))
 	}
 	if len(b) > writevBytes {
 		l.iov[0] = b
@@ -183,7 +256,7 @@ func (c *Conn) write() {
 	} else {
 		_, _ = c.gc.Write(b) // an error has closed the connection already
 	}
-	c.dropOutput()
+	c.dropJoined()
 	if c.state != stateClosed {
 		c.measure()
 	}
@@ -192,21 +265,19 @@ func (c *Conn) write() {
 // measure asks gnet what it still holds and books the difference.
 func (c *Conn) measure() {
 	n := int32(c.gc.OutboundBuffered())
-	if n == c.unsent {
-		return
-	}
 	l := c.loop
-	c.book(n)
-	if n == 0 {
-		c.setSlow(false)
+	switch {
+	case c.backlog != nil:
+		c.backlog.look(n, l.now)
+	case n == 0:
 		return
-	}
-	if !c.has(flagBacklog) {
-		c.set(flagBacklog)
+	default:
+		c.backlog = l.backlogs.get()
+		c.backlog.begin(n, l.now)
 		l.backlog = append(l.backlog, c)
 	}
-	if int(n) > l.engine.cfg.SlowConsumerBytes {
-		c.setSlow(true)
+	if n != c.unsent {
+		c.book(n)
 	}
 }
 
@@ -225,34 +296,48 @@ func (c *Conn) setSlow(slow bool) {
 	}
 }
 
-// book sets the connection's unsent bytes in all the books. The list of
-// backlogs loses an empty one at the next tick.
+// book sets the bytes that gnet holds.
 func (c *Conn) book(n int32) {
-	l := c.loop
-	change := int64(n - c.unsent)
+	change := int(n - c.unsent)
 	c.unsent = n
-	l.queued += change
-	if l.engine.queued.Add(change) > int64(l.engine.cfg.MaxNodeQueueBytes) {
+	c.charge(change)
+}
+
+// charge enters a change of the backlog in all the books. The connection counts
+// as a slow consumer from above the low mark until nothing waits.
+func (c *Conn) charge(change int) {
+	l := c.loop
+	l.queued += int64(change)
+	if l.engine.queued.Add(int64(change)) > int64(l.engine.cfg.MaxNodeQueueBytes) {
 		l.overBudget = true
+	}
+	switch n := c.backlogBytes(); {
+	case n == 0:
+		c.setSlow(false)
+	case n > l.engine.cfg.SlowConsumerBytes:
+		c.setSlow(true)
 	}
 }
 
-// checkBacklogs measures every connection that had bytes in gnet's buffer and
-// lets those go on that wait for it to drain.
+// checkBacklogs measures every connection that had a backlog, and lets those go
+// on that wait for it to drain.
 func (l *Loop) checkBacklogs() {
 	if l.engine.queued.Load() > int64(l.engine.cfg.MaxNodeQueueBytes) {
 		l.overBudget = true // perhaps another loop saw it and left it to us
 	}
 	l.backlog = slices.DeleteFunc(l.backlog, func(c *Conn) bool {
-		if c.state != stateClosed {
-			c.measure()
+		if c.state == stateClosed {
+			return true
 		}
-		if c.unsent > 0 {
-			return false
+		c.measure()
+		drained := c.backlogBytes() == 0
+		if drained {
+			c.endBacklog()
 		}
-		c.clear(flagBacklog)
-		c.markDirty()
-		return true
+		if drained || c.waits() {
+			c.markDirty()
+		}
+		return drained
 	})
 	if l.overBudget {
 		l.shedWorst()
@@ -273,7 +358,7 @@ func (l *Loop) shedWorst() {
 				c.measure()
 			}
 		}
-		slices.SortFunc(l.backlog, func(a, b *Conn) int { return cmp.Compare(b.unsent, a.unsent) })
+		slices.SortFunc(l.backlog, func(a, b *Conn) int { return cmp.Compare(b.backlogBytes(), a.backlogBytes()) })
 	}
 	l.overBudget = false
 	for _, c := range l.backlog {
@@ -323,7 +408,10 @@ func (l *Loop) flush(c *Conn) {
 		return
 	}
 	c.write()
-	if c.state == stateFlushing && c.unsent == 0 {
+	if c.refill() {
+		c.markDirty()
+	}
+	if c.state == stateFlushing && c.unsent == 0 && !c.waits() {
 		c.shutdown()
 	}
 	if l.overBudget {

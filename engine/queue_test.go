@@ -331,7 +331,7 @@ func TestTakeoverOutput(t *testing.T) {
 		c, gc := r.connect()
 		gc.receive([]byte(testkit.Head("/", offer)))
 		resp := gc.take()
-		if !bytes.Contains(resp, []byte("permessage-deflate")) || c.deflate.Takeover() != takeover {
+		if !bytes.Contains(resp, []byte("permessage-deflate")) || c.reader.Deflate().Takeover() != takeover {
 			t.Fatalf("answer %q", resp)
 		}
 		c.Send(m)

@@ -55,7 +55,11 @@ func (c *Conn) onEvent(ev frame.Event) {
 // pong answers a ping. A client may send many and read no answer, so this is
 // held against the queue's limit like any message.
 func (c *Conn) pong(data []byte) {
-	if !c.admit(len(data) + frame.HeadRoom) {
+	if !c.admit(len(data)+frame.HeadRoom, frame.OverflowClose) {
+		return
+	}
+	if c.waits() {
+		c.await(seal(frame.OpPong, data))
 		return
 	}
 	out := c.buffer()

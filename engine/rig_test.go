@@ -109,6 +109,12 @@ func (f *fakeConn) drain() {
 	f.room = -1
 }
 
+// accept lets the client read so many bytes of what waits.
+func (f *fakeConn) accept(n int) {
+	n = min(n, len(f.backed))
+	f.out, f.backed = append(f.out, f.backed[:n]...), f.backed[n:]
+}
+
 // take returns what the client has read since the last time.
 func (f *fakeConn) take() []byte {
 	out := f.out

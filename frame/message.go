@@ -9,9 +9,11 @@ const HeadRoom = 10
 // Message is one encoded message for any number of recipients. It is immutable
 // and may be used from any goroutine. Its frames are a server's: unmasked.
 type Message struct {
-	op    Opcode
-	start uint8  // of the frame in buf
-	buf   []byte // head room, header right-aligned in it, payload
+	op       Opcode
+	start    uint8    // of the frame in buf
+	overflow Overflow // see Expendable
+	key      string
+	buf      []byte // head room, header right-aligned in it, payload
 
 	once sync.Once
 	twin []byte // the compressed frame, or the plain one where that is not smaller; guarded by once
@@ -28,6 +30,20 @@ func Seal(op Opcode, buf []byte) *Message {
 	copy(buf[start:], head)
 	return &Message{op: op, start: uint8(start), buf: buf}
 }
+
+// Expendable says that the message may be lost on the way to a slow recipient,
+// and how; a key is for OverflowConflate only. Call it before the message is
+// shared, or not at all: a message that nobody has called expendable is
+// OverflowClose.
+func (m *Message) Expendable(o Overflow, key string) { m.overflow, m.key = o, key }
+
+// Overflow returns what becomes of the message when it does not fit.
+func (m *Message) Overflow() Overflow { return m.overflow }
+
+// Key returns the conflation key: of the messages with this key that wait for
+// one recipient, only the newest is of use. Empty means that the message
+// replaces no other.
+func (m *Message) Key() string { return m.key }
 
 // Op returns the opcode of the message.
 func (m *Message) Op() Opcode { return m.op }

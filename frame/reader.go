@@ -65,6 +65,9 @@ type Reader struct {
 // before the first call of Next, or not at all.
 func (r *Reader) SetDeflate(d *Deflate) { r.deflate = d }
 
+// Deflate returns what the handshake negotiated, nil for nothing.
+func (r *Reader) Deflate() *Deflate { return r.deflate }
+
 // Pending reports whether a header, a frame or a message is unfinished.
 func (r *Reader) Pending() bool { return r.headLen > 0 || r.left > 0 || r.message != 0 }
 
@@ -77,11 +80,11 @@ func (r *Reader) Buffered() int {
 	return cap(r.buf.B)
 }
 
-// Release gives all memory back. It must be called once, when the connection
-// ends; the reader is then as new.
+// Release gives the buffer back. It must be called once, when nothing more is to
+// be read; the reader is then as after SetDeflate.
 func (r *Reader) Release() {
 	putBuffer(r.buf)
-	*r = Reader{}
+	*r = Reader{deflate: r.deflate}
 }
 
 // Next reads from p up to the end of the next message or control frame, and

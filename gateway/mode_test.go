@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"testing"
 
+	"sluice/auth"
 	"sluice/hub"
 )
 
@@ -45,4 +46,17 @@ func TestParseMode(t *testing.T) {
 			t.Errorf("%s: %v, want %v", tt.query, pipe, tt.want)
 		}
 	}
+}
+
+// FuzzParseMode: whatever a client writes is refused or names a group that can be.
+func FuzzParseMode(f *testing.F) {
+	f.Add("mode=sendToGroup&group=a%20b&noEcho=true")
+	f.Add("webpubsub_mode=sendToGroup&group=%ff")
+	f.Add("mode=%zz;a=b&&=")
+	f.Fuzz(func(t *testing.T, query string) {
+		pipe, refusal := parseMode(&url.URL{RawQuery: query}, true)
+		if pipe != nil && (refusal != nil || !auth.ValidGroup(pipe.Group)) {
+			t.Errorf("%q: %+v, %v", query, pipe, refusal)
+		}
+	})
 }

@@ -25,13 +25,18 @@ func (l *countLink) Close(frame.CloseCode, string)   {}
 // crowd fills group "g" with members on each of the loops and returns a sender on
 // the first loop that is not a member, and the links.
 func crowd(tb testing.TB, loops, members int) (*hub.Session, []*stepLoop, []*countLink) {
+	return crowdOf(tb, wire.JSONv1{}, loops, members)
+}
+
+// crowdOf is crowd with members that speak a grammar.
+func crowdOf(tb testing.TB, g wire.Grammar, loops, members int) (*hub.Session, []*stepLoop, []*countLink) {
 	h, _ := hub.New(hub.Config{CreateOnFirstUse: true}, loops).Hub("chat")
 	var (
 		all   []*stepLoop
 		links []*countLink
 	)
 	open := func(l hub.Loop, link hub.Link, id auth.Identity) *hub.Session {
-		s, err := h.Open(l, link, id, wire.JSONv1{})
+		s, err := h.Open(l, link, id, g)
 		if err != nil {
 			tb.Fatal(err)
 		}
@@ -99,6 +104,44 @@ func TestAllocations(t *testing.T) {
 	}
 }
 
+// TestReceiversAllocateNothing: whatever is sent and however it is numbered, the
+// number of receivers makes no difference.
+func TestReceiversAllocateNothing(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	reliable, _, _ := wire.Select([]string{"json.reliable.sluice.v1"}, false)
+	m := text("hello")
+	for name, send := range map[string]func(h *hub.Hub) error{
+		"all":   func(h *hub.Hub) error { return h.SendToAll(m, hub.Selection{}) },
+		"group": func(h *hub.Hub) error { return h.SendToGroup("g", m, hub.Selection{}) },
+		"filter": func(h *hub.Hub) error {
+			return h.SendToGroup("g", m, hub.Selection{Match: func(s hub.Subject) bool { return s.InGroup("g") }})
+		},
+	} {
+		for _, g := range []wire.Grammar{wire.JSONv1{}, reliable} {
+			var allocs [2]float64
+			for i, members := range []int{10, 10_000} {
+				s, loops, _ := crowdOf(t, g, 2, members)
+				allocs[i] = testing.AllocsPerRun(20, func() {
+					if err := send(s.BackEnd()); err != nil {
+						t.Fatal(err)
+					}
+					for _, l := range loops {
+						l.tasks[0].Run()
+						l.tasks = l.tasks[:0]
+					}
+					s.BackEnd().AcknowledgeAll() // as clients do that keep up
+				})
+			}
+			if allocs[0] != allocs[1] {
+				t.Errorf("to %s in %s: %v allocations for 20 receivers, %v for 20000", name, g.Name(), allocs[0], allocs[1])
+			}
+			t.Logf("to %s in %s: %v allocations", name, g.Name(), allocs[0])
+		}
+	}
+}
+
 // TestPingAllocatesNothing: published clients send a ping every 20 seconds.
 func TestPingAllocatesNothing(t *testing.T) {
 	if raceEnabled {
@@ -122,6 +165,24 @@ func BenchmarkPublish(b *testing.B) {
 			}
 			copies := float64(b.N) * float64(c.loops*c.members)
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/copies, "ns/delivery")
+		})
+	}
+}
+
+// BenchmarkSendToGroup is one publication of a back end, up to the last of its
+// copies.
+func BenchmarkSendToGroup(b *testing.B) {
+	for _, members := range []int{1, 10_000} {
+		b.Run(fmt.Sprintf("members=%d", members), func(b *testing.B) {
+			s, loops, _ := crowd(b, 1, members)
+			m := &hub.Outgoing{Data: []byte(`{"price":101.25,"size":3}`)}
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := s.BackEnd().SendToGroup("g", m, hub.Selection{}); err != nil {
+					b.Fatal(err)
+				}
+				loops[0].drain()
+			}
 		})
 	}
 }

@@ -54,7 +54,7 @@ func (h *Hub) askConnection(ctx context.Context, id string, f func(s *Session) r
 // askUser has f run with each session of a user on its loop, and waits. One that
 // ends meanwhile is passed over.
 func (h *Hub) askUser(ctx context.Context, user string, f func(s *Session) refusal) error {
-	sessions := h.byLane(h.sessionsOf(user))
+	sessions := h.byLane(h.users.all(user))
 	var lanes []*lane
 	for i := range sessions {
 		if sessions[i] != nil {

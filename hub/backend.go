@@ -22,7 +22,7 @@ type Outgoing struct {
 	TTL time.Duration
 
 	// ConflationKey says that only the newest message with this key is of use to
-	// a receiver that is slow. "" for none.
+	// a receiver that is slow. "" leaves that to the rules of the hub and group.
 	ConflationKey string
 }
 

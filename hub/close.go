@@ -13,7 +13,7 @@ import (
 
 // CloseAll ends the selected connections of the hub.
 func (h *Hub) CloseAll(s Selection, reason string) error {
-	return h.sweepAway(h.inhabited(), func(l *lane) list { return &h.residents[l.index] }, s.compile(), reason)
+	return h.sweepAway(h.inhabited(), func(l *lane) list { return &h.residents[l.index] }, s, reason)
 }
 
 // CloseGroup ends the connections of the selected members of a group.
@@ -22,12 +22,27 @@ func (h *Hub) CloseGroup(group string, s Selection, reason string) error {
 	if !ok {
 		return nil
 	}
-	return h.sweepAway(g.inhabited(), func(l *lane) list { return &g.rosters[l.index] }, s.compile(), reason)
+	return h.sweepAway(g.inhabited(), func(l *lane) list { return &g.rosters[l.index] }, s, reason)
+}
+
+// sweepAway closes what is selected of a list on each of the lanes.
+func (h *Hub) sweepAway(lanes []*lane, of func(l *lane) list, s Selection, reason string) error {
+	only, r := s.compile(), accepted
+	visit := func(s *Session) refusal {
+		s.close(frame.CloseNormal, reason)
+		return accepted
+	}
+	for _, l := range lanes {
+		if !l.loop.Post(&sweep{lane: l, list: of(l), only: only, visit: visit}) {
+			r = overloaded
+		}
+	}
+	return h.noted(r)
 }
 
 // CloseUser ends the selected connections of a user.
 func (h *Hub) CloseUser(user string, s Selection, reason string) error {
-	return h.closeSessions(h.sessionsOf(user), s.compile(), reason)
+	return h.closeSessions(h.users.all(user), s.compile(), reason)
 }
 
 // CloseConnection ends one connection, or returns ErrNoConnection.
@@ -37,36 +52,6 @@ func (h *Hub) CloseConnection(id, reason string) error {
 		return err
 	}
 	return h.closeSessions([]*Session{s}, nil, reason)
-}
-
-// CloseRevoked ends the connections whose token has been revoked. It does not
-// wait; revoked is called on the loops and must not block.
-func (h *Hub) CloseRevoked(revoked func(auth.Origin) bool, reason string) {
-	for _, l := range h.inhabited() {
-		w := &sweep{lane: l, list: &h.residents[l.index], done: func(refusal) {}}
-		w.visit = func(s *Session) refusal {
-			if revoked(s.origin()) {
-				s.close(frame.ClosePolicyViolation, reason)
-			}
-			return accepted
-		}
-		if !l.loop.Post(w) {
-			h.outside().refused[overloaded].Add(1)
-		}
-	}
-}
-
-// sweepAway closes what is selected of a list on each of the lanes.
-func (h *Hub) sweepAway(lanes []*lane, of func(l *lane) list, only *selection, reason string) error {
-	r := accepted
-	for _, l := range lanes {
-		w := &sweep{lane: l, list: of(l), only: only, done: func(refusal) {}}
-		w.visit = func(s *Session) refusal { s.close(frame.CloseNormal, reason); return accepted }
-		if !l.loop.Post(w) {
-			r = overloaded
-		}
-	}
-	return h.noted(r)
 }
 
 func (h *Hub) closeSessions(sessions []*Session, only *selection, reason string) error {
@@ -89,10 +74,16 @@ func (h *Hub) closeSessions(sessions []*Session, only *selection, reason string)
 	return h.noted(r)
 }
 
-// noted counts a refusal that a back end gets, and returns its error.
-func (h *Hub) noted(r refusal) error {
-	if r != accepted {
-		h.outside().refused[r].Add(1)
+// CloseRevoked ends the connections whose token has been revoked, with 1008. It
+// does not wait; a loop that is overloaded does it with one of the next ticks.
+// revoked is called on the loops and must not block.
+func (h *Hub) CloseRevoked(revoked func(auth.Origin) bool, reason string) {
+	for _, l := range h.inhabited() {
+		h.insist(l, &sweep{lane: l, list: &h.residents[l.index], visit: func(s *Session) refusal {
+			if revoked(s.origin()) {
+				s.close(frame.ClosePolicyViolation, reason)
+			}
+			return accepted
+		}})
 	}
-	return r.err()
 }

@@ -25,7 +25,7 @@ type Config struct {
 	CreateOnFirstUse bool `yaml:"create_on_first_use"`
 
 	// MaxHubs bounds the hubs of the node, declared ones included. Default
-	// 1000. An empty one costs about 16 KiB and a set of metrics.
+	// 1000. An empty one costs about 18 KiB and a set of metrics.
 	MaxHubs int `yaml:"max_hubs"`
 
 	// TokenNotice is how long before its token expires a client hears of it,
@@ -113,17 +113,50 @@ type Tenant struct {
 	// MaxUnackedBytes bounds the bytes of the same messages. Default 16MiB.
 	MaxUnackedBytes int `yaml:"max_unacked_bytes" unit:"bytes"`
 
+	// SlowConsumer says what happens to a client that does not read, when its
+	// queue (engine.max_queue_bytes) is full: "close" ends its connection with
+	// 1008, "drop_newest" drops the new message, "drop_oldest" those that wait
+	// for longest, "conflate" lets a message take the place of one of the same
+	// group, and with the same conflation key if it has one, as soon as it has
+	// to wait; with neither group nor key it is drop_oldest.
+	// Reliable sessions are always closed. Default close.
+	SlowConsumer string `yaml:"slow_consumer"`
+
+	// Groups are rules for groups by name; the first that matches counts. At
+	// most 100. Default: none.
+	Groups []GroupRule `yaml:"groups"`
+
 	// Events says who answers the events and invocations of clients: "none", so
 	// that they are refused, or "echo", so that each gets back what it said, for
 	// development. Default none.
 	Events string `yaml:"events"`
 }
 
-// The values of Tenant.DuplicateLogin and Tenant.Events.
+// GroupRule is what holds for the groups of some names.
+type GroupRule struct {
+	// Match is the pattern of the names, as in roles: ? stands for one character
+	// except a dot, * for any number of them, ** for any number including dots,
+	// and \ takes the special meaning from a following \, * or ?.
+	Match string `yaml:"match"`
+
+	// SlowConsumer is what happens to members that do not read, by the same
+	// words as for the whole hub.
+	SlowConsumer string `yaml:"slow_consumer"`
+}
+
+// maxGroupRules bounds the patterns that a new group is held against.
+const maxGroupRules = 100
+
+// The values of Tenant.DuplicateLogin, SlowConsumer and Events.
 const (
 	AllowDuplicates = "allow"
 	NewestWins      = "newest_wins"
 	OldestWins      = "oldest_wins"
+
+	SlowClose      = "close"
+	SlowDropNewest = "drop_newest"
+	SlowDropOldest = "drop_oldest"
+	SlowConflate   = "conflate"
 
 	EventsNone = "none"
 	EventsEcho = "echo"
@@ -151,6 +184,7 @@ func (c Config) WithDefaults() Config {
 		ReconnectWindow:       time.Minute,
 		MaxUnackedMessages:    1000,
 		MaxUnackedBytes:       16 << 20,
+		SlowConsumer:          SlowClose,
 		Events:                EventsNone,
 	})
 	hubs := make(map[string]Tenant, len(c.Hubs))
@@ -163,6 +197,9 @@ func (c Config) WithDefaults() Config {
 
 // or returns the settings with every one that is not set taken from d.
 func (t Tenant) or(d Tenant) Tenant {
+	if len(t.Groups) == 0 {
+		t.Groups = d.Groups
+	}
 	return Tenant{
 		Keys:                  t.Keys,
 		Origins:               t.Origins,
@@ -179,6 +216,8 @@ func (t Tenant) or(d Tenant) Tenant {
 		ReconnectWindow:       cmp.Or(t.ReconnectWindow, d.ReconnectWindow),
 		MaxUnackedMessages:    cmp.Or(t.MaxUnackedMessages, d.MaxUnackedMessages),
 		MaxUnackedBytes:       cmp.Or(t.MaxUnackedBytes, d.MaxUnackedBytes),
+		SlowConsumer:          cmp.Or(t.SlowConsumer, d.SlowConsumer),
+		Groups:                t.Groups,
 		Events:                cmp.Or(t.Events, d.Events),
 	}
 }
@@ -244,12 +283,29 @@ func (t *Tenant) validate(prefix string, report func(key, problem string)) {
 		report(prefix+".max_group_name_bytes", fmt.Sprintf("%d is above %d, the limit of the protocol", t.MaxGroupNameBytes, wire.MaxGroup))
 	}
 	oneOf(prefix+".duplicate_login", t.DuplicateLogin, report, AllowDuplicates, NewestWins, OldestWins)
+	oneOf(prefix+".slow_consumer", t.SlowConsumer, report, slowConsumers...)
+	t.validateGroups(prefix+".groups", report)
 	oneOf(prefix+".events", t.Events, report, EventsNone, EventsEcho)
 	if len(t.Label) > maxLabel {
 		report(prefix+".label", fmt.Sprintf("longer than %d bytes", maxLabel))
 	}
 	auth.ValidateKeys(prefix+".keys", t.Keys, report)
 	auth.ValidateOrigins(prefix+".origins", t.Origins, report)
+}
+
+var slowConsumers = []string{SlowClose, SlowDropNewest, SlowDropOldest, SlowConflate}
+
+func (t *Tenant) validateGroups(key string, report func(key, problem string)) {
+	if n := len(t.Groups); n > maxGroupRules {
+		report(key, fmt.Sprintf("%d rules; at most %d", n, maxGroupRules))
+	}
+	for i, rule := range t.Groups {
+		at := fmt.Sprintf("%s[%d]", key, i)
+		if _, err := auth.ParsePattern(rule.Match); err != nil {
+			report(at+".match", err.Error())
+		}
+		oneOf(at+".slow_consumer", rule.SlowConsumer, report, slowConsumers...)
+	}
 }
 
 // validateDefaults reports what cannot be the default of all hubs.

@@ -1,6 +1,7 @@
 package hub_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,6 +33,11 @@ func TestValidate(t *testing.T) {
 		{"its own", hub.Config{Hubs: map[string]hub.Tenant{"chat": {
 			Keys: []auth.Key{{Secret: "short"}}, Origins: []string{"nowhere"}, Label: strings.Repeat("x", 65)}}},
 			[]string{"hubs.chat.label 64", "hubs.chat.keys[0].secret 32", "hubs.chat.origins[0] scheme"}},
+		{"slow consumers", hub.Config{Hubs: map[string]hub.Tenant{"chat": {SlowConsumer: "wait", Groups: []hub.GroupRule{
+			{Match: "a.**", SlowConsumer: hub.SlowConflate}, {Match: `a\`}, {Match: "b", SlowConsumer: "wait"}}}}},
+			[]string{"hubs.chat.slow_consumer drop_oldest", "hubs.chat.groups[1].match pattern", "hubs.chat.groups[2].slow_consumer conflate"}},
+		{"too many rules", hub.Config{Defaults: hub.Tenant{Groups: slices.Repeat([]hub.GroupRule{{Match: "a"}}, 101)}},
+			[]string{"defaults.groups 100"}},
 		{"not for all", hub.Config{Defaults: hub.Tenant{
 			Keys: []auth.Key{{Secret: auth.Secret(strings.Repeat("k", 32))}}, Origins: []string{"*"}, Label: "x"}},
 			[]string{"defaults.keys auth.keys", "defaults.origins auth.origins", "defaults.label single"}},

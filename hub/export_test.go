@@ -2,6 +2,7 @@ package hub
 
 import (
 	"fmt"
+	"slices"
 	"time"
 	"unsafe"
 
@@ -25,6 +26,9 @@ func (n *Node) Speak(g wire.Grammar) { n.speak(g) }
 
 // Request gives the session a message that is decoded already.
 func (s *Session) Request(req wire.Request) { s.handle(&req) }
+
+// BackEnd returns the session's hub.
+func (s *Session) BackEnd() *Hub { return s.hub }
 
 // SetClock gives the node another clock; before the first session only.
 func (n *Node) SetClock(now func() time.Time) {
@@ -84,21 +88,34 @@ func (h *Hub) checkRegistry() error {
 			if s.lane.index != i || s.place != int32(at) || s.hub != h {
 				return fmt.Errorf("hub %s, loop %d: session %d does not know its place", h.name, i, at)
 			}
-			if found, _ := h.connections.Load(s.id); found != s {
+			if h.connections.find(s.id) != s {
 				return fmt.Errorf("hub %s: session %s cannot be found", h.name, s.ID())
 			}
 			if s.user == "" {
 				continue
 			}
 			users++
-			if all, _ := h.users.Load(s.user); all[s.userPlace] != s {
+			if !slices.Contains(h.users.all(s.user), s) {
 				return fmt.Errorf("hub %s: session %s is not among those of user %s", h.name, s.ID(), s.user)
 			}
 		}
 	}
-	h.users.Range(func(_ string, all []*Session) bool { users -= len(all); return true })
-	if n := h.connections.Len(); n != sessions || h.sessions.Load() != int64(n) || users != 0 {
-		return fmt.Errorf("hub %s: %d sessions, %d counted, %d known, %d more than its users have", h.name, sessions, h.sessions.Load(), n, users)
+	known := 0
+	for i := range indexStripes {
+		known += h.connections.stripes[i].t.count
+		st := &h.users.stripes[i]
+		users -= st.ones.count
+		for user, all := range st.crowd {
+			users -= len(all)
+			for at, s := range all {
+				if len(all) < 2 || s.userPlace != int32(at) || s.user != user {
+					return fmt.Errorf("hub %s: session %d of %d of user %s is out of place", h.name, at, len(all), user)
+				}
+			}
+		}
+	}
+	if known != sessions || h.sessions.Load() != int64(known) || users != 0 {
+		return fmt.Errorf("hub %s: %d sessions, %d counted, %d known, %d more than its users have", h.name, sessions, h.sessions.Load(), known, users)
 	}
 	if n := h.away.Load(); n != away {
 		return fmt.Errorf("hub %s: %d sessions away, %d counted", h.name, away, n)
@@ -139,4 +156,20 @@ func (g *group) check(name string) error {
 		}
 	}
 	return nil
+}
+
+// ParseID returns the text of the connection id that a text names.
+func ParseID(text string) (string, bool) {
+	id, ok := parseID(text)
+	return id.String(), ok
+}
+
+// AcknowledgeAll has the client of every reliable session say that it has got
+// everything. All loops must be at rest.
+func (h *Hub) AcknowledgeAll() {
+	for i := range h.residents {
+		for _, s := range h.residents[i].sessions {
+			s.acknowledged(1<<64 - 1)
+		}
+	}
 }

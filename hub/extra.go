@@ -81,6 +81,7 @@ const (
 // Tick lets the deadlines of sessions come. It is to be called about once a
 // second, from any goroutine, and does not wait: each loop looks by itself.
 func (n *Node) Tick() {
+	n.late.retry()
 	for i := range n.lanes {
 		l := &n.lanes[i]
 		if l.ready.Load() && l.ticking.CompareAndSwap(false, true) && !l.loop.Post(l) {

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"sluice/auth"
+	"sluice/frame"
 )
 
 // group is a set of sessions of one hub. It exists from the first join to the
@@ -16,7 +17,8 @@ type group struct {
 	// refs counts the memberships; guarded by the stripe lock of Hub.groups.
 	refs int32
 
-	speakers tongues // of the members
+	speakers tongues        // of the members
+	overflow frame.Overflow // of its messages; static after creation
 
 	// published numbers the publications of the group from 1; see member.since.
 	published atomic.Uint64
@@ -124,13 +126,14 @@ func (s *Session) membership(g *group) int {
 // acquire returns the group of that name with one more reference, making it if
 // need be, or nil when the hub is at MaxGroups.
 func (h *Hub) acquire(name string) *group {
+	overflow := h.policy.overflowOf(name) // not under the lock: it may take a while
 	g, _ := h.groups.Compute(name, func(g *group, ok bool) (*group, bool) {
 		if !ok {
 			if h.groupCount.Add(1) > int64(h.policy.MaxGroups) {
 				h.groupCount.Add(-1)
 				return nil, false
 			}
-			g = &group{hub: h, name: name, rosters: make([]roster, len(h.node.lanes))}
+			g = &group{hub: h, name: name, overflow: overflow, rosters: make([]roster, len(h.node.lanes))}
 		}
 		g.refs++
 		return g, true

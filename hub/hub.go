@@ -2,6 +2,7 @@ package hub
 
 import (
 	"crypto/rand"
+	"hash/maphash"
 	"sync/atomic"
 
 	"sluice/auth"
@@ -10,13 +11,12 @@ import (
 	"sluice/shard"
 )
 
-// Lock stripes of a node's map of hubs and of the maps of a hub. Tenants are few
-// and looked up once per connection; connections and users change once per
-// connection; groups are looked up once per publication, by every loop.
+// Lock stripes of a node's map of hubs and of a hub's map of groups. Tenants are
+// few and looked up once per connection; groups are looked up once per
+// publication, by every loop.
 const (
-	hubStripes        = 16
-	connectionStripes = 16
-	groupStripes      = 32
+	hubStripes   = 16
+	groupStripes = 32
 )
 
 // Hub is one tenant. Nothing crosses from one hub to another: connection ids,
@@ -27,10 +27,9 @@ type Hub struct {
 	name   string // canonical
 	policy policy
 
-	// Who is there, for any goroutine to ask. The slices of users are changed
-	// under the stripe lock only; Session.userPlace is the index.
-	connections *shard.Map[connectionID, *Session]
-	users       *shard.Map[string, []*Session]
+	// who is there, for any goroutine to ask
+	connections connectionIndex
+	users       userIndex
 	groups      *shard.Map[string, *group]
 
 	residents []residents // one for each loop
@@ -48,15 +47,14 @@ type Hub struct {
 
 func newHub(n *Node, name string, p policy) *Hub {
 	return &Hub{
-		node:        n,
-		name:        name,
-		policy:      p,
-		connections: shard.New[connectionID, *Session](connectionStripes),
-		users:       shard.New[string, []*Session](connectionStripes),
-		groups:      shard.New[string, *group](groupStripes),
-		residents:   make([]residents, len(n.lanes)),
-		tallies:     make([]tally, len(n.lanes)+1),
-		rates:       newRates(p.MaxMessagesPerSecond, p.MaxBytesPerSecond),
+		node:      n,
+		name:      name,
+		policy:    p,
+		users:     userIndex{seed: maphash.MakeSeed()},
+		groups:    shard.New[string, *group](groupStripes),
+		residents: make([]residents, len(n.lanes)),
+		tallies:   make([]tally, len(n.lanes)+1),
+		rates:     newRates(p.MaxMessagesPerSecond, p.MaxBytesPerSecond),
 	}
 }
 
@@ -72,6 +70,12 @@ func (h *Hub) Name() string { return h.name }
 // the code to close the link with; then there is no session.
 func (h *Hub) Open(loop Loop, link Link, id auth.Identity, g wire.Grammar) (*Session, error) {
 	return h.open(loop, link, id, g, nil)
+}
+
+// Pipe is where a raw client publishes every message it sends.
+type Pipe struct {
+	Group  string
+	NoEcho bool // it does not get its own messages, should it be in the group
 }
 
 // OpenRaw is Open for a client without a subprotocol, whose every message is
@@ -109,21 +113,22 @@ func (h *Hub) open(loop Loop, link Link, id auth.Identity, g wire.Grammar, pipe 
 	return s, nil
 }
 
-// admit counts the session in and joins its first groups: all of it or nothing.
-func (h *Hub) admit(s *Session, groups []string) refusal {
+// admit counts the session in, joins its first groups and makes it known: all of
+// it or nothing. Last comes what may cost the user its older connections.
+func (h *Hub) admit(s *Session, groups []string) (r refusal) {
 	if h.sessions.Add(1) > int64(h.policy.MaxSessions) {
 		h.sessions.Add(-1)
 		return hubFull
 	}
-	if r := h.register(s); r != accepted {
+	for i := 0; i < len(groups) && r == accepted; i++ {
+		r = s.join(groups[i])
+	}
+	if r == accepted {
+		r = h.register(s)
+	}
+	if r != accepted {
+		s.leaveAll()
 		h.sessions.Add(-1)
-		return r
 	}
-	for _, name := range groups {
-		if r := s.join(name); r != accepted {
-			s.Closed()
-			return r
-		}
-	}
-	return accepted
+	return r
 }

@@ -1,11 +1,8 @@
 package hub
 
 import (
-	"cmp"
 	"context"
 	"slices"
-
-	"sluice/auth"
 )
 
 // What back ends do with memberships. Each of these may be called from any
@@ -32,7 +29,7 @@ func (h *Hub) RemoveConnectionFromAllGroups(ctx context.Context, id string) erro
 // error is that of one of them; the others are members then.
 func (h *Hub) AddUserToGroup(ctx context.Context, user, group string) error {
 	if !h.validGroup(group) {
-		return ErrInvalidGroup
+		return h.noted(invalidGroup)
 	}
 	return h.askUser(ctx, user, h.joiner([]string{group}))
 }
@@ -52,7 +49,7 @@ func (h *Hub) RemoveUserFromAllGroups(ctx context.Context, user string) error {
 func (h *Hub) AddToGroups(ctx context.Context, groups []string, match func(Subject) bool) error {
 	for _, name := range groups {
 		if !h.validGroup(name) {
-			return ErrInvalidGroup
+			return h.noted(invalidGroup)
 		}
 	}
 	return h.sweepAll(ctx, Selection{Match: match}.compile(), h.joiner(groups))
@@ -127,7 +124,7 @@ func (h *Hub) GroupConnections(ctx context.Context, group, after string, limit i
 func bySessionID(a, b *Session) int { return a.id.compare(b.id) }
 
 // firstAfter returns the n members with the lowest ids above from, or from the
-// lowest one on, in no order.
+// lowest one on, in order.
 func (r *roster) firstAfter(from connectionID, start bool, n int) []*Session {
 	var first []*Session
 	for i := range r.members {
@@ -144,36 +141,4 @@ func (r *roster) firstAfter(from connectionID, start bool, n int) []*Session {
 	}
 	slices.SortFunc(first, bySessionID)
 	return first[:min(n, len(first))]
-}
-
-// Grant allows a connection an action on one group, whatever its roles say.
-func (h *Hub) Grant(ctx context.Context, id string, a auth.Action, group string) error {
-	return h.except(ctx, id, a, group, true)
-}
-
-// Revoke forbids a connection an action on one group, whatever its roles say. It
-// does not end a membership.
-func (h *Hub) Revoke(ctx context.Context, id string, a auth.Action, group string) error {
-	return h.except(ctx, id, a, group, false)
-}
-
-func (h *Hub) except(ctx context.Context, id string, a auth.Action, group string, allowed bool) error {
-	if !h.validGroup(group) {
-		return ErrInvalidGroup
-	}
-	return h.askConnection(ctx, id, func(s *Session) refusal { return s.count(s.except(a, group, allowed)) })
-}
-
-// Allowed reports whether a connection may do something with a group now.
-func (h *Hub) Allowed(ctx context.Context, id string, a auth.Action, group string) (bool, error) {
-	allowed := false
-	err := h.askConnection(ctx, id, func(s *Session) refusal {
-		allowed = s.allowed(a, []byte(group))
-		return accepted
-	})
-	return allowed && err == nil, err
-}
-
-func (id connectionID) compare(other connectionID) int {
-	return cmp.Compare(string(id[:]), string(other[:]))
 }

@@ -1,6 +1,8 @@
 package hub_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -27,7 +29,10 @@ const (
 	orderBackEnds = 2
 )
 
-var orderGroups = [...]string{"g", "h"}
+var (
+	orderGroups = [...]string{"g", "h"}
+	orderUsers  = [...]string{"", "ann", "bob"}
+)
 
 // stream is what one sender says to one group.
 type stream struct{ group, sender string }
@@ -119,6 +124,22 @@ func (b *backEnd) publish(g int) {
 	b.hub.SendToGroup(orderGroups[g], text(fmt.Sprintf("%s %s %d ", orderGroups[g], b.name, b.sent[g])), hub.Selection{})
 }
 
+// look uses the rest of what back ends have, for the race detector to see. Its
+// messages are none of those that the citizens check.
+func look(ctx context.Context, h *hub.Hub) error {
+	m := &hub.Outgoing{Data: []byte("0")}
+	members, _, err := h.GroupConnections(ctx, orderGroups[0], "", 10)
+	for _, c := range append(members, h.UserConnections(orderUsers[1])...) {
+		h.SendToConnection(c.ID, m) // it may be gone
+		h.Grant(ctx, c.ID, auth.SendToGroup, "elsewhere")
+	}
+	return errors.Join(err,
+		h.SendToAll(m, hub.Selection{Match: func(s hub.Subject) bool { return s.InGroup(orderGroups[1]) }}),
+		h.SendToUser(orderUsers[2], m, hub.Selection{}),
+		h.RemoveUserFromGroup(ctx, orderUsers[2], "elsewhere"),
+		h.RemoveFromGroups(ctx, []string{"elsewhere"}, nil))
+}
+
 // district is a loop with its citizens and its source of chance. As a task it is
 // one turn: it does something and posts itself again.
 type district struct {
@@ -158,7 +179,7 @@ func (d *district) newCitizen() *citizen {
 		highest: map[stream]int{},
 		current: map[stream]int{},
 	}
-	id := auth.Identity{Permissions: everything}
+	id := auth.Identity{Permissions: everything, User: orderUsers[d.rand.IntN(len(orderUsers))]}
 	if d.rand.IntN(2) == 0 {
 		c.member[0] = true
 		id.Groups = orderGroups[:1]
@@ -214,6 +235,13 @@ func TestOrder(t *testing.T) {
 			}
 		})
 	}
+	busy.Go(func() {
+		for range orderTurns / 50 {
+			if err := look(t.Context(), h); err != nil {
+				t.Error(err)
+			}
+		}
+	})
 	busy.Wait()
 	everywhere(func(*district) {}) // what is on its way arrives
 	for _, b := range backEnds {

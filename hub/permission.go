@@ -1,6 +1,10 @@
 package hub
 
-import "sluice/auth"
+import (
+	"context"
+
+	"sluice/auth"
+)
 
 // maxExceptions is how many permissions of its own a connection can have for
 // each action.
@@ -33,4 +37,32 @@ func (s *Session) except(a auth.Action, group string, allowed bool) refusal {
 	}
 	(*own)[group] = allowed
 	return accepted
+}
+
+// Grant allows a connection an action on one group, whatever its roles say.
+func (h *Hub) Grant(ctx context.Context, id string, a auth.Action, group string) error {
+	return h.except(ctx, id, a, group, true)
+}
+
+// Revoke forbids a connection an action on one group, whatever its roles say. It
+// does not end a membership.
+func (h *Hub) Revoke(ctx context.Context, id string, a auth.Action, group string) error {
+	return h.except(ctx, id, a, group, false)
+}
+
+func (h *Hub) except(ctx context.Context, id string, a auth.Action, group string, allowed bool) error {
+	if !h.validGroup(group) {
+		return h.noted(invalidGroup)
+	}
+	return h.askConnection(ctx, id, func(s *Session) refusal { return s.count(s.except(a, group, allowed)) })
+}
+
+// Allowed reports whether a connection may do something with a group now.
+func (h *Hub) Allowed(ctx context.Context, id string, a auth.Action, group string) (bool, error) {
+	allowed := false
+	err := h.askConnection(ctx, id, func(s *Session) refusal {
+		allowed = s.allowed(a, []byte(group))
+		return accepted
+	})
+	return allowed && err == nil, err
 }

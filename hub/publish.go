@@ -30,15 +30,37 @@ func (t *translations) make(e *encoder, n *Node, spoken grammarSet, m *wire.Mess
 	}
 }
 
+// expendable says what becomes of the messages where there is no room for them,
+// before they are shared. With a conflation key only the newest one of a group, or
+// of those that are for none, is of use, whatever the rule. Without one that holds
+// for all of a group where the rule is to conflate; messages that are for no group
+// have nothing to do with each other and get no key.
+func (t *translations) expendable(o frame.Overflow, group string, conflationKey []byte) {
+	key := ""
+	switch {
+	case len(conflationKey) > 0:
+		o, key = frame.OverflowConflate, group+"\xff"+string(conflationKey) // not UTF-8, so not the name of a group
+	case o == frame.OverflowClose:
+		return
+	case o == frame.OverflowConflate:
+		key = group
+	}
+	for _, m := range t {
+		if m != nil {
+			m.Expendable(o, key)
+		}
+	}
+}
+
 // publish gives m to every member of the group but except: at once to those on
 // this loop, by one task to each other loop that has members. Runs on the lane's
 // loop; m is only read, and not after publish has returned.
 //
 // Copies that cannot be handed to a loop are dropped and counted, and the result
 // is overloaded; the other loops' members have got theirs.
-func (l *lane) publish(g *group, m *wire.Message, except *Session, until int64) refusal {
+func (l *lane) publish(g *group, m *wire.Message, conflationKey []byte, except *Session, until int64) refusal {
 	p := publication{group: g, except: except, until: until}
-	p.encode(&l.encoder, m)
+	p.encode(&l.encoder, m, conflationKey)
 	stamp := l.stamp()
 	members, r := p.post(l.index, stamp, l.tally(g.hub))
 	p.deliver(l)
@@ -50,9 +72,11 @@ func (l *lane) publish(g *group, m *wire.Message, except *Session, until int64) 
 // encode numbers the publication and makes its messages, one for each grammar
 // that is spoken in the group: once for all members on all loops. The number
 // comes before the look at the counts; see group.add.
-func (p *publication) encode(e *encoder, m *wire.Message) {
-	p.number = p.group.published.Add(1)
-	p.messages.make(e, p.group.hub.node, p.group.speakers.spoken(), m)
+func (p *publication) encode(e *encoder, m *wire.Message, conflationKey []byte) {
+	g := p.group
+	p.number = g.published.Add(1)
+	p.messages.make(e, g.hub.node, g.speakers.spoken(), m)
+	p.messages.expendable(g.overflow, g.name, conflationKey)
 }
 
 // nowhere is the index of no loop.

@@ -1,8 +1,8 @@
 package hub
 
 import (
+	"bytes"
 	"encoding/base32"
-	"slices"
 	"sync/atomic"
 )
 
@@ -15,6 +15,10 @@ type connectionID [16]byte
 var idEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
 func (id connectionID) String() string { return idEncoding.EncodeToString(id[:]) }
+
+func (id connectionID) compare(other connectionID) int {
+	return bytes.Compare(id[:], other[:])
+}
 
 // parseID reads what String has written and nothing else: the text has two bits
 // more than the id, and two texts must not name one connection.
@@ -58,78 +62,42 @@ func (r *residents) remove(s *Session) {
 	r.count.Add(-1)
 }
 
-// register makes the session known to all goroutines. It may turn out that the
-// user has as many connections as allowed.
+// register makes the session known to all goroutines, and has those closed that
+// it replaces. It may turn out that the user has as many connections as allowed.
+// Everybody without a user id is somebody else.
 func (h *Hub) register(s *Session) refusal {
-	if r := h.registerUser(s); r != accepted {
-		return r
+	if s.user != "" {
+		older, r := h.users.add(s, h.policy.admitUser)
+		if r != accepted {
+			return r
+		}
+		for _, old := range older {
+			h.insist(old.lane, chore(old.replaced))
+		}
 	}
 	h.residents[s.lane.index].add(s)
 	h.speakers[s.grammar].Add(1)
-	h.connections.Store(s.id, s)
+	h.connections.add(s)
 	return accepted
 }
 
 func (h *Hub) unregister(s *Session) {
-	h.connections.Delete(s.id)
+	h.connections.remove(s)
 	h.speakers[s.grammar].Add(-1)
 	h.residents[s.lane.index].remove(s)
-	h.unregisterUser(s)
-}
-
-// registerUser adds the session to those of its user. Everybody without a user
-// id is somebody else.
-func (h *Hub) registerUser(s *Session) (r refusal) {
-	if s.user == "" {
-		return accepted
+	if s.user != "" {
+		h.users.remove(s)
 	}
-	var older []*Session
-	h.users.Compute(s.user, func(all []*Session, ok bool) ([]*Session, bool) {
-		older, r = h.policy.admitUser(all)
-		if r != accepted {
-			return all, ok
-		}
-		s.userPlace = int32(len(all))
-		return append(all, s), true
-	})
-	for _, old := range older {
-		if !old.post(chore(old.replaced)) {
-			s.count(overloaded)
-		}
-	}
-	return r
-}
-
-func (h *Hub) unregisterUser(s *Session) {
-	if s.user == "" {
-		return
-	}
-	h.users.Compute(s.user, func(all []*Session, _ bool) ([]*Session, bool) {
-		last := len(all) - 1
-		moved := all[last]
-		all[s.userPlace], moved.userPlace = moved, s.userPlace
-		all[last] = nil
-		return shrink(all[:last]), last > 0
-	})
 }
 
 // connection finds the session of a connection id.
 func (h *Hub) connection(id string) (*Session, error) {
 	if key, ok := parseID(id); ok {
-		if s, ok := h.connections.Load(key); ok {
+		if s := h.connections.find(key); s != nil {
 			return s, nil
 		}
 	}
 	return nil, ErrNoConnection
-}
-
-// sessionsOf returns the sessions of a user, a copy.
-func (h *Hub) sessionsOf(user string) (all []*Session) {
-	if user == "" {
-		return nil
-	}
-	h.users.View(user, func(sessions []*Session) { all = slices.Clone(sessions) })
-	return all
 }
 
 // byLane sorts sessions by the lane they live on, those of each in the order they
@@ -149,10 +117,7 @@ func (h *Hub) HasConnection(id string) bool {
 }
 
 // HasUser reports whether the user has a connection.
-func (h *Hub) HasUser(user string) bool {
-	_, ok := h.users.Load(user)
-	return ok
-}
+func (h *Hub) HasUser(user string) bool { return h.users.has(user) }
 
 // HasGroup reports whether somebody is in the group: groups without members do
 // not exist.
@@ -163,7 +128,7 @@ func (h *Hub) HasGroup(group string) bool {
 
 // UserConnections returns the connections of a user, in no order.
 func (h *Hub) UserConnections(user string) []ConnectionInfo {
-	sessions := h.sessionsOf(user)
+	sessions := h.users.all(user)
 	infos := make([]ConnectionInfo, len(sessions))
 	for i, s := range sessions {
 		infos[i] = s.info()

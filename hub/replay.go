@@ -11,6 +11,8 @@ type replay struct {
 	next    int    // waiting[:next] were written to the present link
 	written uint64 // the highest number that was written to any link
 	bytes   int
+
+	few [4]kept // where waiting stands for a client that keeps up
 }
 
 // kept is a message that may be needed again.
@@ -23,6 +25,9 @@ func (k kept) size() int { return len(k.message.Payload()) }
 
 // add appends a message; its number is one above that of the one before.
 func (r *replay) add(k kept) {
+	if len(r.waiting) == 0 {
+		r.waiting = r.few[:0] // what a burst has taken is given back
+	}
 	r.waiting = append(r.waiting, k)
 	r.bytes += k.size()
 }
@@ -42,9 +47,8 @@ func (r *replay) acknowledge(id uint64) (free int) {
 	r.first += uint64(n)
 	r.next = max(0, r.next-n)
 	r.bytes -= free
-	r.waiting = r.waiting[n:]
-	if len(r.waiting) == 0 {
-		r.waiting = nil // most sessions are idle most of the time
+	if r.waiting = r.waiting[n:]; len(r.waiting) == 0 {
+		r.waiting = nil
 	}
 	return free
 }

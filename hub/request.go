@@ -104,7 +104,7 @@ func (s *Session) sendToGroup(req *wire.Request) refusal {
 	if req.NoEcho {
 		except = s
 	}
-	return s.lane.publish(g, m, except, s.hub.node.after(time.Duration(req.TTL)*time.Second))
+	return s.lane.publish(g, m, req.ConflationKey, except, s.hub.node.after(time.Duration(req.TTL)*time.Second))
 }
 
 // fail ends a client that broke the grammar.

@@ -18,7 +18,7 @@ func (h *Hub) SendToAll(m *Outgoing, s Selection) error {
 	r := accepted
 	for i := range h.node.lanes {
 		if l := &h.node.lanes[i]; l.ready.Load() {
-			r = max(r, h.send(&errand{a, l, nil}, int(h.residents[i].count.Load())))
+			r = r.or(h.send(&errand{a, l, nil}, h.residents[i].count.Load()))
 		}
 	}
 	return h.noted(r)
@@ -28,7 +28,7 @@ func (h *Hub) SendToAll(m *Outgoing, s Selection) error {
 // message from the group that no user has sent.
 func (h *Hub) SendToGroup(group string, m *Outgoing, s Selection) error {
 	if !h.validGroup(group) {
-		return ErrInvalidGroup
+		return h.noted(invalidGroup)
 	}
 	if r := h.accept(m); r != accepted {
 		return h.noted(r)
@@ -41,7 +41,7 @@ func (h *Hub) SendToGroup(group string, m *Outgoing, s Selection) error {
 	}
 	p := publication{group: g, only: s.compile(), until: h.node.after(m.TTL)}
 	e := h.node.encoders.get()
-	p.encode(e, m.message(g.name))
+	p.encode(e, m.message(g.name), []byte(m.ConflationKey))
 	h.node.encoders.put(e)
 	members, r := p.post(nowhere, 0, h.outside())
 	h.node.fanOut.Observe(members)
@@ -54,7 +54,7 @@ func (h *Hub) SendToUser(user string, m *Outgoing, s Selection) error {
 	if r := h.accept(m); r != accepted {
 		return h.noted(r)
 	}
-	return h.sendTo(h.sessionsOf(user), m, s)
+	return h.sendTo(h.users.all(user), m, s)
 }
 
 // SendToConnection sends to one connection, or returns ErrNoConnection.
@@ -78,7 +78,7 @@ func (h *Hub) sendTo(sessions []*Session, m *Outgoing, s Selection) error {
 	r := accepted
 	for i, to := range h.byLane(sessions) {
 		if to != nil {
-			r = max(r, h.send(&errand{a, &h.node.lanes[i], to}, len(to)))
+			r = r.or(h.send(&errand{a, &h.node.lanes[i], to}, int32(len(to))))
 		}
 	}
 	return h.noted(r)
@@ -113,6 +113,7 @@ func (h *Hub) announce(m *Outgoing, spoken grammarSet, s Selection) *announcemen
 	a := &announcement{hub: h, only: s.compile(), until: h.node.after(m.TTL)}
 	e := h.node.encoders.get()
 	a.messages.make(e, h.node, spoken, m.message(""))
+	a.messages.expendable(h.policy.overflow, "", []byte(m.ConflationKey))
 	h.node.encoders.put(e)
 	return a
 }
@@ -125,7 +126,7 @@ type errand struct {
 }
 
 // send posts an errand with that many receivers.
-func (h *Hub) send(e *errand, receivers int) refusal {
+func (h *Hub) send(e *errand, receivers int32) refusal {
 	if !e.lane.loop.Post(e) {
 		h.outside().dropped[loopOverloaded].Add(uint64(receivers))
 		return overloaded

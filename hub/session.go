@@ -29,7 +29,7 @@ type Session struct {
 
 	grammar uint8 // static after Open: index into Node.grammars
 
-	userPlace int32 // in Hub.users, guarded by that map's lock
+	userPlace int32 // among several of its user; guarded by the lock of Hub.users
 }
 
 // sessionFlags are single facts about a session.
@@ -123,7 +123,7 @@ func (s *Session) close(code frame.CloseCode, reason string) {
 
 // refuse counts a refusal that the client does not survive, and closes.
 func (s *Session) refuse(r refusal) {
-	s.tally().refused[r].Add(1)
+	s.count(r)
 	s.close(refusals[r].code, refusals[r].message)
 }
 
@@ -146,7 +146,12 @@ func (s *Session) send(m *frame.Message) {
 
 // tell sends the client a message with data that is for it alone.
 func (s *Session) tell(m *wire.Message) {
-	if encoded := s.lane.message(s.language(), m); encoded != nil && !s.take(encoded, 0) {
+	encoded := s.lane.message(s.language(), m)
+	switch {
+	case encoded == nil: // the grammar has no such message
+	case s.take(encoded, 0):
+		s.tally().told.Add(1)
+	default:
 		s.tally().dropped[linkRefused].Add(1)
 	}
 }

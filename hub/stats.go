@@ -22,6 +22,14 @@ func (l *lane) tally(h *Hub) *tally { return &h.tallies[l.index] }
 // outside returns the counters for what is done on no loop.
 func (h *Hub) outside() *tally { return &h.tallies[len(h.tallies)-1] }
 
+// noted counts a refusal that a back end gets, and returns its error.
+func (h *Hub) noted(r refusal) error {
+	if r != accepted {
+		h.outside().refused[r].Add(1)
+	}
+	return r.err()
+}
+
 // count counts a refusal on the session's loop and returns it.
 func (s *Session) count(r refusal) refusal {
 	if r != accepted {

@@ -25,7 +25,7 @@ type sweep struct {
 	list  list
 	only  *selection
 	visit func(s *Session) refusal
-	done  func(first refusal) // told the first refusal of all visits
+	done  func(first refusal) // told the first refusal of all visits; may be nil
 
 	// owned by the loop
 	started bool
@@ -39,11 +39,14 @@ func (w *sweep) Run() {
 		w.started, w.left = true, w.list.len()
 	}
 	for turn := 0; w.step(); turn++ {
+		// With a full inbox it goes on: late is better than never.
 		if turn >= sweepTurn && w.lane.loop.Post(w) {
 			return
-		} // a full inbox: late is better than never
+		}
 	}
-	w.done(w.first)
+	if w.done != nil {
+		w.done(w.first)
+	}
 }
 
 // step visits one session and reports whether there was one.

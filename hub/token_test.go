@@ -110,6 +110,25 @@ func TestTokenNotice(t *testing.T) {
 	}
 }
 
+// TestRevokedInAnOverload: a loop that is too busy closes later, and so does one
+// whose client is replaced.
+func TestRevokedInAnOverload(t *testing.T) {
+	w := newWorld(t, 2, hub.Tenant{DuplicateLogin: hub.NewestWins})
+	a, b := w.user(1, "ann"), w.user(1, "bob")
+	w.loops[1].full = true
+	w.hub.CloseRevoked(func(o auth.Origin) bool { return o.User == "ann" }, "revoked")
+	w.user(0, "bob")
+	w.wait(time.Second)
+	if a.link.closed || b.link.closed {
+		t.Fatal("closed by a loop that takes nothing")
+	}
+	w.loops[1].full = false
+	w.wait(time.Second)
+	if a.link.code != frame.ClosePolicyViolation || b.link.code != frame.CloseReplaced {
+		t.Errorf("closed with %d and %d", a.link.code, b.link.code)
+	}
+}
+
 // TestCloseRevoked closes by token, by user and by the time of issue.
 func TestCloseRevoked(t *testing.T) {
 	w := newWorld(t, 2, hub.Tenant{})

@@ -68,20 +68,6 @@ func (m *Map[K, V]) Load(key K) (value V, ok bool) {
 	return value, ok
 }
 
-// View calls look with the value of key, if there is one, while nobody changes it
-// through the map, and reports whether there is one. Look runs under the lock of the
-// stripe, shared with other readers: it must be short and must not call the map.
-func (m *Map[K, V]) View(key K, look func(value V)) bool {
-	s := m.stripe(key)
-	s.mu.RLock()
-	defer s.mu.RUnlock() // look may panic
-	value, ok := s.m[key]
-	if ok {
-		look(value)
-	}
-	return ok
-}
-
 // Store sets the value of key.
 func (m *Map[K, V]) Store(key K, value V) {
 	s := m.stripe(key)

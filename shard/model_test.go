@@ -42,9 +42,6 @@ func (w *twin) load(key byte) {
 	want, wantOK := w.plain[key]
 	got, ok := w.m.Load(key)
 	w.same("Load", key, got, ok, want, wantOK)
-	seen := 0
-	ok = w.m.View(key, func(value int) { seen = value })
-	w.same("View", key, seen, ok, want, wantOK)
 }
 
 func (w *twin) store(key byte, value int) {

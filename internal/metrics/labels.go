@@ -38,7 +38,8 @@ var handshakeRejections = each(
 )
 
 // droppedMessages are why a message did not reach a client.
-var droppedMessages = each("expired", "loop_overloaded", "slow_consumer")
+// The names of slow-consumer policies are those of frame.Overflow.
+var droppedMessages = each("conflate", "drop_newest", "drop_oldest", "expired", "loop_overloaded", "slow_consumer")
 
 // requestRefusals are why a hub turned down a request of a client or a back end,
 // or a client.

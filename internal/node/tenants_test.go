@@ -9,6 +9,7 @@ import (
 
 	"sluice/auth"
 	"sluice/hub"
+	"sluice/hub/wire"
 	"sluice/internal/config"
 	"sluice/internal/testkit"
 )
@@ -129,5 +130,43 @@ func TestBackEnd(t *testing.T) {
 	c.ExpectText(`{"type":"system","event":"disconnected","message":"enough"}`)
 	if reason := c.ExpectClose(1000); reason != "enough" {
 		t.Errorf("reason %q", reason)
+	}
+}
+
+// TestConflation: a client that does not read keeps its connection, and when it
+// reads again the last message is the newest.
+func TestConflation(t *testing.T) {
+	n := startNode(t, func(c *config.Config) {
+		c.Hub = hub.Config{Hubs: map[string]hub.Tenant{"chat": {
+			Groups: []hub.GroupRule{{Match: "ticker.**", SlowConsumer: hub.SlowConflate}},
+		}}}
+		c.Engine.MaxQueueBytes = 256 << 10
+	})
+	c := dial(t, n, auth.Claims{Groups: []string{"ticker.a"}})
+	c.ReadText()
+	h, _ := n.hubs.Hub("chat")
+	const last = 2000 // far more than the buffers of the sockets hold
+	padding := strings.Repeat("x", 16<<10)
+	for i := range last {
+		m := &hub.Outgoing{DataType: wire.Text, Data: fmt.Appendf(nil, "%d %s", i+1, padding)}
+		if err := h.SendToGroup("ticker.a", m, hub.Selection{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, previous := 0, 0
+	for previous != last {
+		_, data, _ := strings.Cut(c.ReadText(), `"data":"`)
+		var i int
+		if _, err := fmt.Sscan(data, &i); err != nil || i <= previous {
+			t.Fatalf("message %d after %d: %v", i, previous, err)
+		}
+		previous = i
+		got++
+	}
+	if got == last {
+		t.Error("nothing was conflated: the test shows nothing")
+	}
+	if _, page := get(t, n, "/metrics"); !strings.Contains(page, `sluice_dropped_messages_total{reason="slow_consumer"} 0`) {
+		t.Error("a slow consumer was closed")
 	}
 }
