@@ -13,6 +13,7 @@ import (
 const (
 	SessionSize     = unsafe.Sizeof(Session{})
 	ExtraSize       = unsafe.Sizeof(extra{})
+	ReliableSize    = unsafe.Sizeof(reliable{})
 	MembershipSize  = unsafe.Sizeof(membership{})
 	MemberSize      = unsafe.Sizeof(member{})
 	RosterSize      = unsafe.Sizeof(roster{})

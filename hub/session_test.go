@@ -20,6 +20,7 @@ func TestSizes(t *testing.T) {
 		// Each is a size class of the allocator, or stands in an array.
 		{"session", hub.SessionSize, 128},
 		{"extra", hub.ExtraSize, 128},
+		{"reliable", hub.ReliableSize, 160},
 		{"membership", hub.MembershipSize, 16},
 		{"member", hub.MemberSize, 40},
 		{"roster", hub.RosterSize, 32},

@@ -61,9 +61,8 @@ type row struct {
 	args   []string // of sluice bench
 	figure string   // of the report
 	format string
-	floor  string   // of sluice bench server; "" where there is none
-	url    string   // path on Sluice, where it is not the hub's
-	floors []string // further args against the floor
+	floor  string // of sluice bench server; "" where there is none
+	url    string // path on Sluice, where it is not the hub's
 }
 
 const perMillion = "server_cpu_seconds_per_million"
