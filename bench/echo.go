@@ -66,7 +66,7 @@ func (e *Echo) Run(ctx context.Context, r *Rig) error {
 	r.swarm.Each(func(l *swarm.Loop) { l.Data = &echoLoop{} })
 	r.phase("opening")
 	err := r.open(ctx, e.Connections, func(l *swarm.Loop, i int) swarm.Plan {
-		c := &echoClient{loop: l.Data.(*echoLoop), op: op, payload: payload, burst: burst, sent: make([]int64, e.Depth)}
+		c := &echoClient{loop: l.Data.(*echoLoop), op: op, payload: payload, burst: burst, messages: newInFlight(e.Depth)}
 		return swarm.Plan{Role: c, Request: r.request(auth.Claims{User: userName(i)}), Stream: r.scheme == "tcp"}
 	})
 	if err != nil {
@@ -103,17 +103,16 @@ func (e *Echo) report(r *Rig, m measurement) {
 	r.Report.add("wrong_answers", float64(all.wrong), "that are not what was sent")
 }
 
-// echoClient sends a message for each answer. The answers come in order, so the
-// times of sending are a ring.
+// echoClient sends a message for each answer.
 type echoClient struct {
 	loop    *echoLoop
 	conn    *swarm.Conn
 	op      frame.Opcode
 	payload []byte
 	burst   []byte // as many frames as are under way
-	sent    []int64
-	oldest  int // index in sent
-	partial int // bytes of an answer that has not come whole, of a mere stream
+	partial int    // bytes of an answer that has not come whole, of a mere stream
+
+	messages inFlight
 }
 
 // Open implements swarm.Role.
@@ -126,14 +125,11 @@ func (c *echoClient) Open(conn *swarm.Conn) {
 func (c *echoClient) Closed(*swarm.Conn, swarm.End) {}
 
 func (c *echoClient) start() {
-	now := swarm.Now()
-	for i := range c.sent {
-		c.sent[i] = now
-	}
+	c.messages.begin(swarm.Now())
 	c.conn.Send(c.burst)
 }
 
-func (c *echoClient) frame() []byte { return c.burst[:len(c.burst)/len(c.sent)] }
+func (c *echoClient) frame() []byte { return c.burst[:len(c.burst)/len(c.messages.sent)] }
 
 // Message implements swarm.Role.
 func (c *echoClient) Message(conn *swarm.Conn, op frame.Opcode, p []byte) {
@@ -152,14 +148,10 @@ func (c *echoClient) Message(conn *swarm.Conn, op frame.Opcode, p []byte) {
 
 // answer notes an answer and sends the next message.
 func (c *echoClient) answer() {
-	now := swarm.Now()
+	took := c.messages.answered(swarm.Now())
 	if c.loop.recording {
 		c.loop.messages++
-		c.loop.latency.Record(time.Duration(now - c.sent[c.oldest]))
-	}
-	c.sent[c.oldest] = now
-	if c.oldest++; c.oldest == len(c.sent) {
-		c.oldest = 0
+		c.loop.latency.Record(took)
 	}
 	c.conn.Send(c.frame())
 }

@@ -65,7 +65,7 @@ func (m *Members) Run(ctx context.Context, r *Rig) error {
 	r.phase("opening")
 	err := r.open(ctx, m.Connections, func(l *swarm.Loop, i int) swarm.Plan {
 		return swarm.Plan{
-			Role:    &memberClient{loop: l.Data.(*membersLoop), groups: m.Groups, next: uint64(2 * i), sent: make([]int64, m.Depth)},
+			Role:    &memberClient{loop: l.Data.(*membersLoop), groups: m.Groups, next: uint64(2 * i), requests: newInFlight(m.Depth)},
 			Request: r.request(auth.Claims{User: userName(i), Roles: []string{memberRole}}),
 			Hold:    true, // until `connected`
 		}
@@ -114,8 +114,8 @@ type memberClient struct {
 	ready  bool
 	groups int
 	next   uint64 // request: even ones join, odd ones leave; each two are for one group
-	sent   []int64
-	oldest int // index in sent
+
+	requests inFlight
 }
 
 // Open implements swarm.Role.
@@ -128,9 +128,8 @@ func (c *memberClient) Open(conn *swarm.Conn) {
 func (c *memberClient) Closed(*swarm.Conn, swarm.End) {}
 
 func (c *memberClient) start() {
-	now := swarm.Now()
-	for i := range c.sent {
-		c.sent[i] = now
+	c.requests.begin(swarm.Now())
+	for range c.requests.sent {
 		c.ask()
 	}
 }
@@ -162,14 +161,10 @@ func (c *memberClient) Message(conn *swarm.Conn, _ frame.Opcode, p []byte) {
 	if !bytes.Contains(p, granted) {
 		c.loop.refused++
 	}
-	now := swarm.Now()
+	took := c.requests.answered(swarm.Now())
 	if c.loop.recording {
 		c.loop.answers++
-		c.loop.latency.Record(time.Duration(now - c.sent[c.oldest]))
-	}
-	c.sent[c.oldest] = now
-	if c.oldest++; c.oldest == len(c.sent) {
-		c.oldest = 0
+		c.loop.latency.Record(took)
 	}
 	c.ask()
 }

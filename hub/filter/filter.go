@@ -8,7 +8,10 @@
 // never changes and may be used from any goroutine.
 package filter
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // Limits of a filter. They bound what one call of a back end can make a loop
 // compute for each connection.
@@ -118,19 +121,7 @@ func compare(op string, a, b node) node {
 
 func order(x, y value) int {
 	if x.kind == number {
-		switch {
-		case x.number < y.number:
-			return -1
-		case x.number > y.number:
-			return 1
-		}
-		return 0
+		return cmp.Compare(x.number, y.number)
 	}
-	switch {
-	case x.text < y.text:
-		return -1
-	case x.text > y.text:
-		return 1
-	}
-	return 0
+	return cmp.Compare(x.text, y.text)
 }
