@@ -40,6 +40,7 @@ type Backend interface {
 
 	Grant(ctx context.Context, id string, a auth.Action, group string) error
 	Revoke(ctx context.Context, id string, a auth.Action, group string) error
+	CloseRevoked(revoked func(auth.Origin) bool, reason string)
 	Allowed(ctx context.Context, id string, a auth.Action, group string) (bool, error)
 }
 
@@ -52,6 +53,9 @@ type Data struct {
 	// Authorize checks the token of a call about a hub. The error is an
 	// *auth.Refusal.
 	Authorize func(r *http.Request, hub string) error
+
+	// Revoke has tokens for a hub refused from now on, for so long.
+	Revoke func(hub string, what auth.Revocation, keep time.Duration) error
 
 	// Mint makes a token for a client.
 	Mint func(c auth.Claims) (string, error)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
@@ -67,6 +68,7 @@ var operations = []struct {
 	{"remove_user_from_all", "DELETE /api/hubs/{hub}/users/{user}/groups", removeUserFromAll},
 	{"add_to_groups", "POST /api/hubs/{hub}/:addToGroups", addToGroups},
 	{"remove_from_groups", "POST /api/hubs/{hub}/:removeFromGroups", removeFromGroups},
+	{"revoke_tokens", "POST /api/hubs/{hub}/:revoke", revokeTokens},
 	{"grant", "PUT /api/hubs/{hub}/permissions/{permission}/connections/{id}", grant},
 	{"revoke", "DELETE /api/hubs/{hub}/permissions/{permission}/connections/{id}", revoke},
 	{"allowed", "HEAD /api/hubs/{hub}/permissions/{permission}/connections/{id}", allowed},
@@ -91,9 +93,11 @@ func (d *Data) serve(name string, do operation) http.Handler {
 		}
 		w.Header().Set("Api-Supported-Versions", strings.Join(versions, ", "))
 		w.Header().Set("Cache-Control", "no-store")
-		c, p := d.open(r)
+		ctx, cancel := context.WithTimeout(r.Context(), callTimeout)
+		defer cancel()
+		c, p := d.open(r.WithContext(ctx))
 		if p == nil {
-			r.Body = http.MaxBytesReader(plain, r.Body, d.MaxBody)
+			c.Body = http.MaxBytesReader(plain, c.Body, d.MaxBody)
 			p = do(w, c)
 		}
 		if p != nil {
@@ -101,6 +105,10 @@ func (d *Data) serve(name string, do operation) http.Handler {
 		}
 	})
 }
+
+// callTimeout is how long a call waits for the event loops: an answer that comes
+// later finds nobody.
+const callTimeout = 10 * time.Second
 
 // answer remembers the status that it is given; 0 when none was.
 type answer struct {

@@ -138,6 +138,9 @@ func (f *fakeHub) Grant(_ context.Context, id string, a auth.Action, group strin
 func (f *fakeHub) Revoke(_ context.Context, id string, a auth.Action, group string) error {
 	return f.note("revoke %q %d %q", id, a, group)
 }
+func (f *fakeHub) CloseRevoked(revoked func(auth.Origin) bool, reason string) {
+	_ = f.note("close revoked %q: %v", reason, revoked(auth.Origin{TokenID: "t", User: "u", IssuedAt: time.Unix(1000, 0)}))
+}
 func (f *fakeHub) Allowed(_ context.Context, id string, a auth.Action, group string) (bool, error) {
 	return group == "vip", f.note("allowed %q %d %q", id, a, group)
 }
@@ -157,13 +160,19 @@ func plane(f *fakeHub) http.Handler {
 			}
 			return nil
 		},
+		Revoke: func(hub string, what auth.Revocation, keep time.Duration) error {
+			if what.TokenID == "full" {
+				return auth.ErrRevocationsFull
+			}
+			return f.note("revoke %s %s%s for %v", hub, what.TokenID, what.User, keep)
+		},
 		Mint: func(c auth.Claims) (string, error) {
 			if c.User == "nobody" {
 				return "", errors.New("role: no such role")
 			}
 			return fmt.Sprint(c.Hub, " ", c.User, " ", c.Roles, " ", c.Groups, " ", c.TTL), nil
 		},
-		MaxBody: 20,
+		MaxBody: 60,
 	})
 }
 
@@ -209,7 +218,7 @@ func TestOperations(t *testing.T) {
 		{"POST /api/hubs/chat/:send", json, "", 400, codeBadRequest},
 		{"POST /api/hubs/chat/:send", json, "\"\xff\"", 400, codeBadRequest},
 		{"POST /api/hubs/chat/:send", text, "\xff", 400, codeBadRequest},
-		{"POST /api/hubs/chat/:send", text, strings.Repeat("x", 21), 413, codeTooLarge},
+		{"POST /api/hubs/chat/:send", text, strings.Repeat("x", 61), 413, codeTooLarge},
 		{"POST /api/hubs/chat/:send?messageTtlSeconds=301", text, "hi", 400, codeBadRequest},
 		{"POST /api/hubs/chat/:send?messageTtlSeconds=-1", text, "hi", 400, codeBadRequest},
 		{"POST /api/hubs/chat/:send?filter=userId", text, "hi", 400, codeBadRequest},
@@ -252,6 +261,16 @@ func TestOperations(t *testing.T) {
 		{"HEAD /api/hubs/chat/permissions/sendToGroup/connections/c1?targetName=g", "", "", 404, codeNoRule},
 		{"PUT /api/hubs/chat/permissions/sendToGroup/connections/c1", "", "", 400, codeBadRequest},
 		{"PUT /api/hubs/chat/permissions/fly/connections/c1?targetName=g", "", "", 400, codeBadRequest},
+		{"POST /api/hubs/chat/:revoke", json, `{"tokenId":"t","reason":"lost"}`, 204, `revoke chat t for 24h0m0s; close revoked "lost": true`},
+		{"POST /api/hubs/chat/:revoke", json, `{"userId":"u","keepSeconds":60}`, 204, `revoke chat u for 1m0s; close revoked "the token was revoked": true`},
+		{"POST /api/hubs/chat/:revoke", json, `{"issuedBefore":1001}`, 204, `revoke chat  for 24h0m0s; close revoked "the token was revoked": true`},
+		{"POST /api/hubs/chat/:revoke", json, `{"issuedBefore":1000}`, 204, `revoke chat  for 24h0m0s; close revoked "the token was revoked": false`},
+		{"POST /api/hubs/chat/:revoke", json, `{"tokenId":"full"}`, 507, codeFull},
+		{"POST /api/hubs/chat/:revoke", json, `{}`, 400, codeBadRequest},
+		{"POST /api/hubs/chat/:revoke", json, `{"tokenId":"t","userId":"u"}`, 400, codeBadRequest},
+		{"POST /api/hubs/chat/:revoke", json, `{"issuedBefore":-1}`, 400, codeBadRequest},
+		{"POST /api/hubs/chat/:revoke", json, `{"userId":"u","keepSeconds":0}`, 400, codeBadRequest},
+		{"POST /api/hubs/chat/:revoke", json, `[]`, 400, codeBadRequest},
 		{"POST /api/hubs/chat/:generateToken?userId=nobody", "", "", 400, codeBadRequest},
 		{"POST /api/hubs/chat/:generateToken?minutesToExpire=0", "", "", 400, codeBadRequest},
 	} {

@@ -37,6 +37,7 @@ const (
 	codeNoGroup      = "Warning.Group.NotExisted"
 	codeNoRule       = "Info.Permission.NotExisted"
 	codeConflict     = "Error.Conflict"
+	codeFull         = "Error.InsufficientStorage"
 	codeTooLarge     = "Error.RequestEntityTooLarge"
 	codeMediaType    = "Error.UnsupportedMediaType"
 	codeTooMany      = "Error.TooManyRequests"
@@ -65,6 +66,8 @@ func problemOf(err error) *problem {
 		return notFound(codeNoConnection, "connection", err.Error())
 	case errors.Is(err, hub.ErrInvalidGroup):
 		return badRequest("group", err.Error())
+	case errors.Is(err, auth.ErrRevocationsFull):
+		return &problem{status: http.StatusInsufficientStorage, Code: codeFull, Message: err.Error()}
 	case errors.Is(err, hub.ErrTooManyGroups), errors.Is(err, hub.ErrGroupsFull), errors.Is(err, hub.ErrTooManyRules):
 		return &problem{status: http.StatusConflict, Code: codeConflict, Message: err.Error()}
 	case errors.Is(err, hub.ErrMessageTooLarge):

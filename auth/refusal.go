@@ -15,6 +15,7 @@ const (
 	TokenExpired      Reason = "token_expired"       // exp has passed
 	TokenNotYetValid  Reason = "token_not_yet_valid" // nbf has not come
 	TokenAudience     Reason = "token_audience"      // made for another hub or endpoint
+	TokenRevoked      Reason = "token_revoked"       // revoked by a back end
 	TokenGroupInvalid Reason = "token_group_invalid" // names a group that cannot exist
 	OriginDenied      Reason = "origin_denied"       // pages of that origin may not connect
 )
@@ -24,7 +25,7 @@ const (
 func Reasons() []Reason {
 	return []Reason{
 		TokenMissing, TokenMalformed, TokenTooLarge, TokenAlgorithm, TokenSignature,
-		TokenExpired, TokenNotYetValid, TokenAudience, TokenGroupInvalid, OriginDenied,
+		TokenExpired, TokenNotYetValid, TokenAudience, TokenRevoked, TokenGroupInvalid, OriginDenied,
 	}
 }
 

@@ -15,6 +15,8 @@ type Tenants struct {
 	own    map[string]tenant // by canonical name
 
 	endpoint string // that tokens are made for; "" where any will do
+
+	revocations Revocations
 }
 
 type tenant struct {
@@ -60,6 +62,21 @@ func NewTenants(cfg Config, hubs map[string]Tenant) (*Tenants, error) {
 		}
 	}
 	return t, nil
+}
+
+// Verify is [Verifier.Verify] with what verifies the tokens for the hub, whose
+// name may be in any case. What was revoked is refused.
+func (t *Tenants) Verify(token, hub string, now time.Time) (Identity, error) {
+	id, err := t.of(hub).verifier.Verify(token, hub, now)
+	if err == nil && t.revocations.Revoked(hub, Origin{id.TokenID, id.User, id.IssuedAt}, now) {
+		return Identity{}, Refuse(TokenRevoked, "the token was revoked")
+	}
+	return id, err
+}
+
+// Revoke is [Revocations.Revoke] for what Verify lets in from now on.
+func (t *Tenants) Revoke(hub string, what Revocation, now time.Time, keep time.Duration) error {
+	return t.revocations.Revoke(hub, what, now, keep)
 }
 
 // Verifier returns what verifies the tokens for a hub, whose name may be in any

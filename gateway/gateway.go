@@ -129,7 +129,7 @@ func (g *Gateway) identify(r *http.Request, hubName string) (auth.Identity, *eng
 	if err != nil {
 		return auth.Identity{}, refused(err)
 	}
-	id, err := g.tenants.Verifier(hubName).Verify(token, hubName, time.Now())
+	id, err := g.tenants.Verify(token, hubName, time.Now())
 	if err != nil {
 		return auth.Identity{}, refused(err)
 	}

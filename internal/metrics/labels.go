@@ -34,7 +34,7 @@ var handshakeRejections = each(
 	"invalid_hub", "mode", "subprotocol", "unknown_hub", "unknown_path",
 	// auth.Reasons: may not come in
 	"origin_denied", "token_algorithm", "token_audience", "token_expired", "token_group_invalid", "token_malformed",
-	"token_missing", "token_not_yet_valid", "token_signature", "token_too_large",
+	"token_missing", "token_not_yet_valid", "token_revoked", "token_signature", "token_too_large",
 )
 
 // droppedMessages are why a message did not reach a client.
@@ -51,7 +51,7 @@ var requestRefusals = each("duplicate", "forbidden", "handler_failed", "hub_full
 var apiOperations = []string{
 	"add_connection", "add_to_groups", "add_user", "allowed", "close_all", "close_connection", "close_group", "close_user",
 	"generate_token", "grant", "has_connection", "has_group", "has_user", "list_group", "list_user", "remove_connection",
-	"remove_connection_from_all", "remove_from_groups", "remove_user", "remove_user_from_all", "revoke",
+	"remove_connection_from_all", "remove_from_groups", "remove_user", "remove_user_from_all", "revoke", "revoke_tokens",
 	"send_to_all", "send_to_connection", "send_to_group", "send_to_user",
 }
 

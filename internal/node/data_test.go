@@ -179,3 +179,35 @@ func TestDataPlaneDisabled(t *testing.T) {
 	b := &backEnd{t, "http://" + n.OpsAddr().String() + "/api/hubs/chat", testKey}
 	b.want(404, "POST", "/:send", "text/plain", "x")
 }
+
+// TestRevoke: who is connected with a revoked token is closed, and does not come
+// in again; a token that is made afterwards is good.
+func TestRevoke(t *testing.T) {
+	n := startNode(t, nil)
+	b := &backEnd{t, "http://" + n.OpsAddr().String() + "/api/hubs/chat", testKey}
+	claims := auth.Claims{User: "alice"}
+	token := mint(t, claims)
+	c := testkit.DialWebSocket(t, n.Addrs()[0].String(), "/client/hubs/chat", "Authorization: Bearer "+token, subprotocol)
+	c.ReadText()
+	other := testkit.DialWebSocket(t, n.Addrs()[0].String(), "/client/hubs/chat",
+		"Authorization: Bearer "+mint(t, auth.Claims{User: "bob"}), subprotocol)
+	other.ReadText()
+
+	b.want(204, "POST", "/:revoke", "application/json", `{"userId":"alice","reason":"left the company"}`)
+	if got := c.ReadText(); got != `{"type":"system","event":"disconnected","message":"left the company"}` {
+		t.Errorf("got %s", got)
+	}
+	if reason := c.ExpectClose(1008); reason != "left the company" {
+		t.Errorf("reason %q", reason)
+	}
+	again := testkit.Dial(t, "tcp", n.Addrs()[0].String())
+	again.WriteString(testkit.Head("/client/hubs/chat", "Authorization: Bearer "+token, subprotocol))
+	if resp := again.ReadResponse(); resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("with the revoked token: %s", resp.Status)
+	}
+	// The others notice nothing.
+	b.want(202, "POST", "/users/bob/:send", "text/plain", "still here")
+	if got := other.ReadText(); !strings.Contains(got, "still here") {
+		t.Errorf("got %s", got)
+	}
+}

@@ -63,7 +63,7 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 	n.engine = engine.New(cfg.Engine, m, log.Logger)
 	n.hubs = hub.New(cfg.Hub, len(n.engine.Loops()))
 	n.hubs.Measure(m.FanOut)
-	n.hubs.Verify(func(name string) hub.Verifier { return tenants.Verifier(name) })
+	n.hubs.Verify(func(string) hub.Verifier { return tenants })
 	gate := gateway.New(gateway.Options{
 		Hubs:     n.hubs,
 		Tenants:  tenants,
@@ -125,7 +125,10 @@ func (n *Node) dataPlane(tenants *auth.Tenants, m *metrics.Node) http.Handler {
 			return h, ok
 		},
 		Authorize: func(r *http.Request, hub string) error { return tenants.Verifier(hub).VerifyCall(r, time.Now()) },
-		Mint:      func(c auth.Claims) (string, error) { return tenants.Mint(c, time.Now()) },
+		Revoke: func(hub string, what auth.Revocation, keep time.Duration) error {
+			return tenants.Revoke(hub, what, time.Now(), keep)
+		},
+		Mint: func(c auth.Claims) (string, error) { return tenants.Mint(c, time.Now()) },
 		Observe: func(operation string, status int, took time.Duration) {
 			m.APIRequests.With(operation, metrics.StatusClass(status)).Inc()
 			durations.Observe(uint64(took))
