@@ -35,6 +35,7 @@ type Engine struct {
 	log     *slog.Logger
 	journal *journal
 	loops   []*Loop
+	http    *httpListener
 	started time.Time
 
 	handler Handler // static after Start
@@ -74,6 +75,7 @@ func New(cfg Config, m *metrics.Node, log *slog.Logger) *Engine {
 
 		stopArrivals: make(chan struct{}),
 	}
+	e.http = newHTTPListener(e.cfg.MaxHTTPConnections)
 	e.journal = newJournal(log, m, e.cfg.LogLinesPerSecond)
 	for i := range e.cfg.Loops {
 		l := &Loop{
@@ -182,6 +184,7 @@ func (e *Engine) Shutdown(ctx context.Context, window time.Duration) error {
 	for _, l := range e.loops { // no loop sends any more
 		l.dropArrivals()
 	}
+	_ = e.http.Close() // the server may have closed it
 	return err
 }
 
