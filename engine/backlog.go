@@ -111,8 +111,8 @@ func (b *backlog) account(w *waiting, sign int) {
 }
 
 // age follows how old the oldest byte in gnet's buffer is, which keeps no times,
-// with two marks: it is never younger than what age says of it, and at most by
-// the time between two looks at which a mark had passed.
+// with two marks: the byte is never older than age says, and younger by no more
+// than the time in which the client has read up to a mark.
 type age struct {
 	given  int64      // bytes given to gnet since the backlog began
 	since  wheel.Tick // no byte that is still there was given before
@@ -201,10 +201,14 @@ func (c *Conn) lose(w *waiting, why frame.Overflow) {
 // they would not even then, nothing is dropped.
 func (c *Conn) makeRoom(n int) bool {
 	b := c.backlog
-	if b == nil || !c.fits(n-b.spare, -b.spares) {
+	if b == nil {
 		return false
 	}
-	for !c.fits(n, 0) {
+	stays := c.QueuedBytes() - b.spare
+	if stays > 0 && stays+n > c.loop.engine.cfg.MaxQueueBytes || b.count-b.spares >= maxWaiting {
+		return false
+	}
+	for !c.fits(n) {
 		c.lose(b.expendable, frame.OverflowDropOldest)
 	}
 	return true

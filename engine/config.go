@@ -18,9 +18,9 @@ type Config struct {
 
 	// MaxConnections is the number of upgraded connections above which opening
 	// handshakes are answered 503. Default: the descriptor limit of the process
-	// less MaxPendingHandshakes, MaxHTTPConnections and a reserve. Set above what the limit allows,
-	// the kernel refuses first: nobody is disconnected, but new clients wait in
-	// the listen backlog instead of getting an answer.
+	// less MaxPendingHandshakes, MaxHTTPConnections and a reserve. Set above what
+	// the limit allows, the kernel refuses first: nobody is disconnected, but new
+	// clients wait in the listen backlog instead of getting an answer.
 	MaxConnections int `yaml:"max_connections"`
 
 	// MaxPendingHandshakes bounds the sockets that have not finished their

@@ -45,15 +45,14 @@ type Engine struct {
 	acceptors  sync.WaitGroup
 	takers     sync.WaitGroup // Loop.takeIn
 	stopping   chan struct{}
+	stopTakers chan struct{}
 	stopTicker chan struct{}
 	tickerDone chan struct{}
-
-	stopArrivals chan struct{}
 
 	// atomic
 	connections atomic.Int64  // upgraded and open or closing
 	pending     atomic.Int64  // sockets that are not upgraded
-	queued      atomic.Int64  // bytes in gnet's outbound buffers, and of messages that wait to get there
+	queued      atomic.Int64  // bytes in all backlogs
 	slow        atomic.Int64  // connections that count as slow consumers
 	acceptBurst atomic.Int64  // accept errors of the burst under way
 	acceptError atomic.Int64  // when the last one was, in nanoseconds since started
@@ -70,10 +69,9 @@ func New(cfg Config, m *metrics.Node, log *slog.Logger) *Engine {
 		log:        log,
 		started:    time.Now(),
 		stopping:   make(chan struct{}),
+		stopTakers: make(chan struct{}),
 		stopTicker: make(chan struct{}),
 		tickerDone: make(chan struct{}),
-
-		stopArrivals: make(chan struct{}),
 	}
 	e.http = newHTTPListener(e.cfg.MaxHTTPConnections)
 	e.journal = newJournal(log, m, e.cfg.LogLinesPerSecond)
@@ -176,7 +174,7 @@ func (e *Engine) Shutdown(ctx context.Context, window time.Duration) error {
 	e.finishTasks(ctx)
 	close(e.stopTicker)
 	<-e.tickerDone
-	close(e.stopArrivals)
+	close(e.stopTakers)
 	e.takers.Wait()
 	for _, l := range e.loops {
 		err = errors.Join(err, l.stop())

@@ -194,8 +194,9 @@ func TestHTTPLimit(t *testing.T) {
 func TestHTTPWithoutDescriptors(t *testing.T) {
 	const request = "GET /api HTTP/1.1\r\nHost: x\r\n\r\n"
 	n := startAPI(t, Config{})
+	before := descriptors(t)
 	c := n.dial()
-	n.eventually("the client known", func() bool { return n.pending.Load() == 1 })
+	n.eventually("the client on its loop", func() bool { return descriptors(t) == before+2 })
 	restore := limitDescriptors(t, 0)
 	c.WriteString(request)
 	got, err := readAll(c)

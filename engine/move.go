@@ -95,7 +95,7 @@ func (e *Engine) busy(label, reason string) *Refusal {
 func (l *Loop) takeIn() {
 	for {
 		select {
-		case <-l.engine.stopArrivals:
+		case <-l.engine.stopTakers:
 			return
 		case a := <-l.arrivals:
 			a.enrol()

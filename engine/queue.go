@@ -172,7 +172,7 @@ func (c *Conn) backlogBytes() int {
 // A verdict is passed only on bytes the socket has refused, never on bytes that
 // merely wait for the end of the turn.
 func (c *Conn) admit(n int, o frame.Overflow) bool {
-	if c.fits(n, 0) {
+	if c.fits(n) {
 		return true
 	}
 	c.write()
@@ -182,7 +182,7 @@ func (c *Conn) admit(n int, o frame.Overflow) bool {
 		return false
 	}
 	c.measure() // also when there was nothing to write: the last look may be old
-	if c.fits(n, 0) || o != frame.OverflowDropNewest && c.makeRoom(n) {
+	if c.fits(n) || o != frame.OverflowDropNewest && c.makeRoom(n) {
 		return true
 	}
 	dropped := c.loop.engine.metrics.DroppedMessages
@@ -198,14 +198,14 @@ func (c *Conn) admit(n int, o frame.Overflow) bool {
 	return false
 }
 
-// fits tells whether so many bytes and messages more may be queued. An empty
-// queue takes one message of any size.
-func (c *Conn) fits(bytes, messages int) bool {
-	if c.backlog != nil && c.backlog.count+messages >= maxWaiting {
+// fits tells whether a message of n bytes may be queued, nothing being lost. An
+// empty queue takes one of any size.
+func (c *Conn) fits(n int) bool {
+	if c.backlog != nil && c.backlog.count >= maxWaiting {
 		return false
 	}
 	q := c.QueuedBytes()
-	return q == 0 || q+bytes <= c.loop.engine.cfg.MaxQueueBytes
+	return q == 0 || q+n <= c.loop.engine.cfg.MaxQueueBytes
 }
 
 // shed closes a connection that does not read. What it was not given yet is
