@@ -224,17 +224,28 @@ func (c *Conn) refill() (more bool) {
 	c.measure()
 	free := c.loop.engine.window() - int(c.unsent)
 	for free > 0 && c.waits() && !c.fresh(c.backlog.first.message) {
-		m := c.takeOut(c.backlog.first)
-		n := c.join(m)
-		free -= n
-		if m.Op().IsControl() {
-			c.countSent(0, n)
-		} else {
-			c.countSent(1, n)
-		}
+		free -= c.give(c.takeOut(c.backlog.first))
 	}
 	c.write()
 	return c.state != stateClosed && c.waits() && c.unsent == 0
+}
+
+// give puts a message that has waited behind what is to be written, and returns
+// its length.
+func (c *Conn) give(m *frame.Message) (n int) {
+	if d := c.reader.Deflate(); d.Takeover() {
+		n = c.encode(m.Op(), m.Payload())
+	} else {
+		b := m.Deflated(c.loop.codec, d)
+		c.share(m, b)
+		n = len(b)
+	}
+	if m.Op().IsControl() {
+		c.countSent(0, n)
+	} else {
+		c.countSent(1, n)
+	}
+	return n
 }
 
 // endBacklog gives back what only a connection with a backlog has.

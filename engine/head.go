@@ -84,13 +84,13 @@ func (c *Conn) handshake(head, rest []byte) {
 		c.refuse(refusal, r)
 		return
 	}
-	o := &opening{Acceptance: accept, key: key, request: r}
+	o := opening{Acceptance: accept, key: key, request: r}
 	o.deflate, o.extensions = frame.NegotiateDeflate(r.Header["Sec-Websocket-Extensions"], l.engine.cfg.Compression)
 	if o.Loop != nil && o.Loop != l {
 		c.move(o, rest)
 		return
 	}
-	c.upgrade(o)
+	c.upgrade(&o)
 }
 
 // upgrade sends the 101 and opens the connection (RFC 6455 §4.2.2).

@@ -39,7 +39,7 @@ type opening struct {
 // arrival is a socket on its way to another loop. Whoever has it owns the
 // descriptor. The socket counts as a pending handshake throughout.
 type arrival struct {
-	*opening
+	opening
 	conn  *Conn // on the new loop, not yet open
 	fd    int
 	since uint32  // as Conn.since
@@ -49,7 +49,7 @@ type arrival struct {
 
 // move sends the socket to the loop that the handler has named. rest is what
 // followed the head; it is copied.
-func (c *Conn) move(o *opening, rest []byte) {
+func (c *Conn) move(o opening, rest []byte) {
 	to := o.Loop
 	if to.arriving.Add(1) > maxArriving {
 		to.arriving.Add(-1)
@@ -171,7 +171,7 @@ func (l *Loop) complete(a *arrival) {
 		c.refuse(refusal, a.request)
 		return
 	}
-	c.upgrade(a.opening)
+	c.upgrade(&a.opening)
 	c.readFrames(a.rest, l.work+workPerTurn)
 }
 

@@ -53,10 +53,20 @@ func (c *Conn) Send(m *frame.Message) bool {
 	if c.backlog != nil && c.mustWait(m) {
 		return c.sendLater(m)
 	}
-	if !c.admit(c.size(m), m.Overflow()) {
+	d := c.reader.Deflate()
+	if d.Takeover() {
+		if !c.admit(len(m.Frame()), m.Overflow()) {
+			return false
+		}
+		c.sent(c.encode(m.Op(), m.Payload()))
+		return true
+	}
+	b := m.Deflated(c.loop.codec, d)
+	if !c.admit(len(b), m.Overflow()) {
 		return false
 	}
-	c.sent(c.join(m))
+	c.share(m, b)
+	c.sent(len(b))
 	return true
 }
 
@@ -96,34 +106,24 @@ func (c *Conn) control(b []byte) {
 		c.await(sealControl(b))
 		return
 	}
-	out := c.buffer()
-	out.B = append(out.B, b...)
+	c.join(b)
 	c.countSent(0, len(b))
 	c.markDirty()
 }
 
-// size returns how long a message is on the wire, or is at most.
-func (c *Conn) size(m *frame.Message) int {
-	if d := c.reader.Deflate(); !d.Takeover() {
-		return len(m.Deflated(c.loop.codec, d))
-	}
-	return len(m.Frame())
-}
-
-// join puts a message behind what is to be written, and returns its length.
-func (c *Conn) join(m *frame.Message) int {
-	d := c.reader.Deflate()
-	if d.Takeover() {
-		return c.encode(m.Op(), m.Payload())
-	}
-	b := m.Deflated(c.loop.codec, d)
+// share puts a message behind what is to be written, b being its bytes on the
+// wire.
+func (c *Conn) share(m *frame.Message, b []byte) {
 	if c.single == nil && c.out == nil {
 		c.single = m
 	} else {
-		out := c.buffer()
-		out.B = append(out.B, b...)
+		c.join(b)
 	}
-	return len(b)
+}
+
+func (c *Conn) join(b []byte) {
+	out := c.buffer()
+	out.B = append(out.B, b...)
 }
 
 // encode puts a message behind what is to be written that is for this
@@ -172,7 +172,7 @@ func (c *Conn) backlogBytes() int {
 // A verdict is passed only on bytes the socket has refused, never on bytes that
 // merely wait for the end of the turn.
 func (c *Conn) admit(n int, o frame.Overflow) bool {
-	if c.fits(n) {
+	if c.backlog == nil && c.single == nil && c.out == nil || c.fits(n) {
 		return true
 	}
 	c.write()
@@ -408,7 +408,7 @@ func (l *Loop) flush(c *Conn) {
 		return
 	}
 	c.write()
-	if c.refill() {
+	if c.backlog != nil && c.refill() {
 		c.markDirty()
 	}
 	if c.state == stateFlushing && c.unsent == 0 && !c.waits() {
