@@ -111,8 +111,8 @@ func (b *backlog) account(w *waiting, sign int) {
 }
 
 // age follows how old the oldest byte in gnet's buffer is, which keeps no times,
-// with two marks: it is never younger than what age says of it, and at most by
-// the time between two looks at which a mark had passed.
+// with two marks: the byte is never older than age says, and younger by no more
+// than the time in which the client has read up to a mark.
 type age struct {
 	given  int64      // bytes given to gnet since the backlog began
 	since  wheel.Tick // no byte that is still there was given before
@@ -201,10 +201,14 @@ func (c *Conn) lose(w *waiting, why frame.Overflow) {
 // they would not even then, nothing is dropped.
 func (c *Conn) makeRoom(n int) bool {
 	b := c.backlog
-	if b == nil || !c.fits(n-b.spare, -b.spares) {
+	if b == nil {
 		return false
 	}
-	for !c.fits(n, 0) {
+	stays := c.QueuedBytes() - b.spare
+	if stays > 0 && stays+n > c.loop.engine.cfg.MaxQueueBytes || b.count-b.spares >= maxWaiting {
+		return false
+	}
+	for !c.fits(n) {
 		c.lose(b.expendable, frame.OverflowDropOldest)
 	}
 	return true
@@ -220,17 +224,28 @@ func (c *Conn) refill() (more bool) {
 	c.measure()
 	free := c.loop.engine.window() - int(c.unsent)
 	for free > 0 && c.waits() && !c.fresh(c.backlog.first.message) {
-		m := c.takeOut(c.backlog.first)
-		n := c.join(m)
-		free -= n
-		if m.Op().IsControl() {
-			c.countSent(0, n)
-		} else {
-			c.countSent(1, n)
-		}
+		free -= c.give(c.takeOut(c.backlog.first))
 	}
 	c.write()
 	return c.state != stateClosed && c.waits() && c.unsent == 0
+}
+
+// give puts a message that has waited behind what is to be written, and returns
+// its length.
+func (c *Conn) give(m *frame.Message) (n int) {
+	if d := c.reader.Deflate(); d.Takeover() {
+		n = c.encode(m.Op(), m.Payload())
+	} else {
+		b := m.Deflated(c.loop.codec, d)
+		c.share(m, b)
+		n = len(b)
+	}
+	if m.Op().IsControl() {
+		c.countSent(0, n)
+	} else {
+		c.countSent(1, n)
+	}
+	return n
 }
 
 // endBacklog gives back what only a connection with a backlog has.

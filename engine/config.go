@@ -18,9 +18,9 @@ type Config struct {
 
 	// MaxConnections is the number of upgraded connections above which opening
 	// handshakes are answered 503. Default: the descriptor limit of the process
-	// less MaxPendingHandshakes and a reserve. Set above what the limit allows,
-	// the kernel refuses first: nobody is disconnected, but new clients wait in
-	// the listen backlog instead of getting an answer.
+	// less MaxPendingHandshakes, MaxHTTPConnections and a reserve. Set above what
+	// the limit allows, the kernel refuses first: nobody is disconnected, but new
+	// clients wait in the listen backlog instead of getting an answer.
 	MaxConnections int `yaml:"max_connections"`
 
 	// MaxPendingHandshakes bounds the sockets that have not finished their
@@ -28,6 +28,12 @@ type Config struct {
 	// closed as soon as it is accepted. Default 1024, or a quarter of the
 	// descriptor limit where that is less.
 	MaxPendingHandshakes int `yaml:"max_pending_handshakes"`
+
+	// MaxHTTPConnections bounds the connections to the client port that net/http
+	// serves, because their requests are not for the event loops; one more is
+	// answered 503. Default 256, or a sixteenth of the descriptor limit where
+	// that is less.
+	MaxHTTPConnections int `yaml:"max_http_connections"`
 
 	// HandshakeTimeout is the time a client has from the TCP connection to the
 	// last byte of its request head; then 408. Default 10s.
@@ -148,7 +154,8 @@ func (c Config) withDefaults(fdLimit int) Config {
 		fdLimit = 1024
 	}
 	def(&c.MaxPendingHandshakes, min(1024, max(1, fdLimit/4)))
-	def(&c.MaxConnections, max(1, fdLimit-c.MaxPendingHandshakes-fdReserve))
+	def(&c.MaxHTTPConnections, min(256, max(1, fdLimit/16)))
+	def(&c.MaxConnections, max(1, fdLimit-c.MaxPendingHandshakes-c.MaxHTTPConnections-fdReserve))
 	return c
 }
 
@@ -170,6 +177,7 @@ func (c *Config) Validate(report func(key, problem string)) {
 	}{
 		{"max_connections", c.MaxConnections, math.MaxInt32},
 		{"max_pending_handshakes", c.MaxPendingHandshakes, math.MaxInt32},
+		{"max_http_connections", c.MaxHTTPConnections, 1 << 20},
 		{"max_head_bytes", c.MaxHeadBytes, maxQueue},
 		{"max_message_size", c.MaxMessageSize, maxQueue},
 		{"slow_consumer_bytes", c.SlowConsumerBytes, maxQueue},

@@ -35,6 +35,7 @@ type Engine struct {
 	log     *slog.Logger
 	journal *journal
 	loops   []*Loop
+	http    *httpListener
 	started time.Time
 
 	handler Handler // static after Start
@@ -44,15 +45,14 @@ type Engine struct {
 	acceptors  sync.WaitGroup
 	takers     sync.WaitGroup // Loop.takeIn
 	stopping   chan struct{}
+	stopTakers chan struct{}
 	stopTicker chan struct{}
 	tickerDone chan struct{}
-
-	stopArrivals chan struct{}
 
 	// atomic
 	connections atomic.Int64  // upgraded and open or closing
 	pending     atomic.Int64  // sockets that are not upgraded
-	queued      atomic.Int64  // bytes in gnet's outbound buffers, and of messages that wait to get there
+	queued      atomic.Int64  // bytes in all backlogs
 	slow        atomic.Int64  // connections that count as slow consumers
 	acceptBurst atomic.Int64  // accept errors of the burst under way
 	acceptError atomic.Int64  // when the last one was, in nanoseconds since started
@@ -69,11 +69,11 @@ func New(cfg Config, m *metrics.Node, log *slog.Logger) *Engine {
 		log:        log,
 		started:    time.Now(),
 		stopping:   make(chan struct{}),
+		stopTakers: make(chan struct{}),
 		stopTicker: make(chan struct{}),
 		tickerDone: make(chan struct{}),
-
-		stopArrivals: make(chan struct{}),
 	}
+	e.http = newHTTPListener(e.cfg.MaxHTTPConnections)
 	e.journal = newJournal(log, m, e.cfg.LogLinesPerSecond)
 	for i := range e.cfg.Loops {
 		l := &Loop{
@@ -174,7 +174,7 @@ func (e *Engine) Shutdown(ctx context.Context, window time.Duration) error {
 	e.finishTasks(ctx)
 	close(e.stopTicker)
 	<-e.tickerDone
-	close(e.stopArrivals)
+	close(e.stopTakers)
 	e.takers.Wait()
 	for _, l := range e.loops {
 		err = errors.Join(err, l.stop())
@@ -182,6 +182,7 @@ func (e *Engine) Shutdown(ctx context.Context, window time.Duration) error {
 	for _, l := range e.loops { // no loop sends any more
 		l.dropArrivals()
 	}
+	_ = e.http.Close() // the server may have closed it
 	return err
 }
 

@@ -18,6 +18,16 @@ type Handler interface {
 	Upgrade(c *Conn, r *http.Request) (Acceptance, *Refusal)
 }
 
+// HTTPHandler is a Handler that claims some of the requests on the client port
+// for an http.Server behind Engine.HTTPListener.
+type HTTPHandler interface {
+	// ServesHTTP is asked first about every HTTP/1 request, an opening handshake
+	// or not. It must not touch the body, which may not be here yet. True hands
+	// over the connection, and so all that the client sends on it afterwards.
+	// It runs on event loops, as Upgrade does.
+	ServesHTTP(r *http.Request) bool
+}
+
 // Endpoint is the other side of one upgraded connection: it takes what the
 // client says. Its methods run on the connection's loop and must not block.
 type Endpoint interface {

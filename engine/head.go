@@ -67,6 +67,10 @@ func (c *Conn) handshake(head, rest []byte) {
 	if a := c.gc.RemoteAddr(); a != nil {
 		r.RemoteAddr = a.String()
 	}
+	if h, ok := l.engine.handler.(HTTPHandler); ok && r.ProtoMajor == 1 && h.ServesHTTP(r) {
+		c.serveHTTP(r, head, rest)
+		return
+	}
 	key, refusal := checkHandshake(r)
 	if refusal == nil {
 		refusal = l.engine.checkCapacity()
@@ -80,13 +84,13 @@ func (c *Conn) handshake(head, rest []byte) {
 		c.refuse(refusal, r)
 		return
 	}
-	o := &opening{Acceptance: accept, key: key, request: r}
+	o := opening{Acceptance: accept, key: key, request: r}
 	o.deflate, o.extensions = frame.NegotiateDeflate(r.Header["Sec-Websocket-Extensions"], l.engine.cfg.Compression)
 	if o.Loop != nil && o.Loop != l {
 		c.move(o, rest)
 		return
 	}
-	c.upgrade(o)
+	c.upgrade(&o)
 }
 
 // upgrade sends the 101 and opens the connection (RFC 6455 §4.2.2).
@@ -135,7 +139,7 @@ func (c *Conn) upgrade(o *opening) {
 // The request is for the log, nil when none could be read.
 func (c *Conn) refuse(r *Refusal, request *http.Request) {
 	l := c.loop
-	c.logRefused(r, request)
+	l.logRefused(r, c.RemoteAddr(), request)
 	c.dropUnread()
 	if c.cause == causeNone {
 		c.cause = CauseHandshakeRefused

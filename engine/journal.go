@@ -121,23 +121,24 @@ func (c *Conn) logLine(level slog.Level, message string, attrs []slog.Attr) {
 }
 
 // logRefused writes the line of a client that was not let in. The request is nil
-// when there was none that could be read.
-func (c *Conn) logRefused(refusal *Refusal, r *http.Request) {
-	if !c.loop.engine.journal.allow(lineRefused, slog.LevelInfo) {
+// when there was none that could be read, the address when it is not known any
+// more. Any goroutine.
+func (l *Loop) logRefused(refusal *Refusal, addr net.Addr, r *http.Request) {
+	if !l.engine.journal.allow(lineRefused, slog.LevelInfo) {
 		return
 	}
 	attrs := []slog.Attr{
 		slog.String("reason", refusal.Label),
 		slog.Int("status", refusal.Status),
 		slog.String("detail", refusal.Reason),
-		remote(c.RemoteAddr()),
+		remote(addr),
 	}
 	if r != nil {
 		attrs = append(attrs,
 			slog.String("request", requestID(r.Header)),
 			slog.String("uri", cut(auth.Redact(r.RequestURI), maxLoggedURI)))
 	}
-	c.loop.log.LogAttrs(context.Background(), slog.LevelInfo, "handshake refused", attrs...)
+	l.log.LogAttrs(context.Background(), slog.LevelInfo, "handshake refused", attrs...)
 }
 
 // logVanished writes the line of a client that left before it was answered:

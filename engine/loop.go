@@ -55,7 +55,7 @@ type Loop struct {
 	dirty      []*Conn  // have something to do at the end of the turn, in the order in which they got it
 	held       []*Conn  // have input that waits for a turn; see work.go
 	work       uint64   // messages queued for clients, ever
-	backlog    []*Conn  // have a backlog, or had one at the last tick; see queue.go
+	backlog    []*Conn  // have a backlog, or had one at the last tick; see budget.go
 	queued     int64    // bytes in these
 	current    *Conn    // whose event is being handled: it is flushed at its end
 	turning    bool     // within onBell, whose end flushes

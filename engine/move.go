@@ -39,7 +39,7 @@ type opening struct {
 // arrival is a socket on its way to another loop. Whoever has it owns the
 // descriptor. The socket counts as a pending handshake throughout.
 type arrival struct {
-	*opening
+	opening
 	conn  *Conn // on the new loop, not yet open
 	fd    int
 	since uint32  // as Conn.since
@@ -49,7 +49,7 @@ type arrival struct {
 
 // move sends the socket to the loop that the handler has named. rest is what
 // followed the head; it is copied.
-func (c *Conn) move(o *opening, rest []byte) {
+func (c *Conn) move(o opening, rest []byte) {
 	to := o.Loop
 	if to.arriving.Add(1) > maxArriving {
 		to.arriving.Add(-1)
@@ -66,7 +66,7 @@ func (c *Conn) move(o *opening, rest []byte) {
 	var err error
 	if a.fd, err = c.takeSocket(); err != nil {
 		to.arriving.Add(-1)
-		c.refuse(c.loop.engine.busy("move_failed", "cannot move the connection"), o.request)
+		c.refuse(c.loop.engine.moveFailed(), o.request)
 		return
 	}
 	to.arrivals <- a // now owned by takeIn; there is room, or it would not have been counted
@@ -95,12 +95,10 @@ func (e *Engine) busy(label, reason string) *Refusal {
 func (l *Loop) takeIn() {
 	for {
 		select {
-		case <-l.engine.stopArrivals:
+		case <-l.engine.stopTakers:
 			return
 		case a := <-l.arrivals:
-			if err := a.enrol(); err != nil {
-				a.lost(err)
-			}
+			a.enrol()
 			l.arriving.Add(-1)
 		}
 	}
@@ -108,7 +106,8 @@ func (l *Loop) takeIn() {
 
 // enrol puts the socket on the new loop, or answers the client that it cannot
 // be done.
-func (a *arrival) enrol() error {
+func (a *arrival) enrol() {
+	l := a.conn.loop
 	f := os.NewFile(uintptr(a.fd), "client")
 	defer f.Close() // last: until then an answer can be written
 	nc, err := socketOf(f)
@@ -117,30 +116,27 @@ func (a *arrival) enrol() error {
 		if tcp, ok := nc.(*net.TCPConn); ok {
 			_ = tcp.SetKeepAlive(false)
 		}
-		err = a.conn.loop.enrol(nc, a.conn, a)
+		err = l.enrol(nc, a.conn, a)
 	}
-	if err != nil && !errors.Is(err, errClientGone) {
-		answer(a.fd, a.refusal())
+	if err != nil {
+		l.engine.pending.Add(-1)
+		l.lost(a.fd, err, l.engine.moveFailed(), a.request)
 	}
-	return err
 }
 
-func (a *arrival) refusal() *Refusal {
-	return a.conn.loop.engine.busy("move_failed", "cannot move the connection")
-}
+func (e *Engine) moveFailed() *Refusal { return e.busy("move_failed", "cannot move the connection") }
 
-// lost settles the accounts of a client that did not arrive.
-func (a *arrival) lost(err error) {
-	e := a.conn.loop.engine
-	e.pending.Add(-1)
+// lost tells a client that its socket could not be handed on, as far as the
+// socket takes it, and counts it. It closes nothing. Any goroutine.
+func (l *Loop) lost(fd int, err error, r *Refusal, request *http.Request) {
 	if errors.Is(err, errClientGone) {
-		e.metrics.HandshakeRejections.With(CauseClientGone.String()).Inc()
-		return
+		r.Label = CauseClientGone.String()
+	} else {
+		_, _ = unix.Write(fd, appendRefusal(nil, r)) // nobody would wait for more
+		r.Reason += ": " + err.Error()
+		l.logRefused(r, nil, request)
 	}
-	r := a.refusal()
-	r.Reason += ": " + err.Error()
-	e.metrics.HandshakeRejections.With(r.Label).Inc()
-	a.conn.logRefused(r, a.request)
+	l.engine.metrics.HandshakeRejections.With(r.Label).Inc()
 }
 
 // dropArrivals closes the sockets that came when the engine was stopped.
@@ -175,7 +171,7 @@ func (l *Loop) complete(a *arrival) {
 		c.refuse(refusal, a.request)
 		return
 	}
-	c.upgrade(a.opening)
+	c.upgrade(&a.opening)
 	c.readFrames(a.rest, l.work+workPerTurn)
 }
 
@@ -192,7 +188,3 @@ func socketOf(f *os.File) (net.Conn, error) {
 	}
 	return nc, nil
 }
-
-// answer writes a refusal to a socket that is about to be closed, as far as it
-// takes it: nobody would wait for it.
-func answer(fd int, r *Refusal) { _, _ = unix.Write(fd, appendRefusal(nil, r)) }

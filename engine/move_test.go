@@ -155,9 +155,10 @@ func TestMoves(t *testing.T) {
 func TestMoveWithoutDescriptors(t *testing.T) {
 	for spare := range 2 { // none for the loop that sends, then none for the one that receives
 		n := startMover(t, Config{})
+		before := descriptors(t)
 		nb := n.neighbour()
 		c := n.dial()
-		n.eventually("the client known", func() bool { return n.pending.Load() == 1 })
+		n.eventually("both clients on their loops", func() bool { return descriptors(t) == before+4 })
 		restore := limitDescriptors(t, spare)
 		c.WriteString(testkit.Head("/"))
 		got, err := readAll(c)

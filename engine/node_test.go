@@ -190,6 +190,11 @@ func (b *book) Upgrade(c *Conn, r *http.Request) (Acceptance, *Refusal) {
 	return a, refusal
 }
 
+func (b *book) ServesHTTP(r *http.Request) bool {
+	h, ok := b.Handler.(HTTPHandler)
+	return ok && h.ServesHTTP(r)
+}
+
 // entry is an endpoint in the book.
 type entry struct {
 	Endpoint

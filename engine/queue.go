@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/valyala/bytebufferpool"
@@ -53,10 +52,20 @@ func (c *Conn) Send(m *frame.Message) bool {
 	if c.backlog != nil && c.mustWait(m) {
 		return c.sendLater(m)
 	}
-	if !c.admit(c.size(m), m.Overflow()) {
+	d := c.reader.Deflate()
+	if d.Takeover() {
+		if !c.admit(len(m.Frame()), m.Overflow()) {
+			return false
+		}
+		c.sent(c.encode(m.Op(), m.Payload()))
+		return true
+	}
+	b := m.Deflated(c.loop.codec, d)
+	if !c.admit(len(b), m.Overflow()) {
 		return false
 	}
-	c.sent(c.join(m))
+	c.share(m, b)
+	c.sent(len(b))
 	return true
 }
 
@@ -96,34 +105,24 @@ func (c *Conn) control(b []byte) {
 		c.await(sealControl(b))
 		return
 	}
-	out := c.buffer()
-	out.B = append(out.B, b...)
+	c.join(b)
 	c.countSent(0, len(b))
 	c.markDirty()
 }
 
-// size returns how long a message is on the wire, or is at most.
-func (c *Conn) size(m *frame.Message) int {
-	if d := c.reader.Deflate(); !d.Takeover() {
-		return len(m.Deflated(c.loop.codec, d))
-	}
-	return len(m.Frame())
-}
-
-// join puts a message behind what is to be written, and returns its length.
-func (c *Conn) join(m *frame.Message) int {
-	d := c.reader.Deflate()
-	if d.Takeover() {
-		return c.encode(m.Op(), m.Payload())
-	}
-	b := m.Deflated(c.loop.codec, d)
+// share puts a message behind what is to be written, b being its bytes on the
+// wire.
+func (c *Conn) share(m *frame.Message, b []byte) {
 	if c.single == nil && c.out == nil {
 		c.single = m
 	} else {
-		out := c.buffer()
-		out.B = append(out.B, b...)
+		c.join(b)
 	}
-	return len(b)
+}
+
+func (c *Conn) join(b []byte) {
+	out := c.buffer()
+	out.B = append(out.B, b...)
 }
 
 // encode puts a message behind what is to be written that is for this
@@ -172,7 +171,7 @@ func (c *Conn) backlogBytes() int {
 // A verdict is passed only on bytes the socket has refused, never on bytes that
 // merely wait for the end of the turn.
 func (c *Conn) admit(n int, o frame.Overflow) bool {
-	if c.fits(n, 0) {
+	if c.backlog == nil && c.single == nil && c.out == nil || c.fits(n) {
 		return true
 	}
 	c.write()
@@ -182,7 +181,7 @@ func (c *Conn) admit(n int, o frame.Overflow) bool {
 		return false
 	}
 	c.measure() // also when there was nothing to write: the last look may be old
-	if c.fits(n, 0) || o != frame.OverflowDropNewest && c.makeRoom(n) {
+	if c.fits(n) || o != frame.OverflowDropNewest && c.makeRoom(n) {
 		return true
 	}
 	dropped := c.loop.engine.metrics.DroppedMessages
@@ -198,14 +197,14 @@ func (c *Conn) admit(n int, o frame.Overflow) bool {
 	return false
 }
 
-// fits tells whether so many bytes and messages more may be queued. An empty
-// queue takes one message of any size.
-func (c *Conn) fits(bytes, messages int) bool {
-	if c.backlog != nil && c.backlog.count+messages >= maxWaiting {
+// fits tells whether a message of n bytes may be queued, nothing being lost. An
+// empty queue takes one of any size.
+func (c *Conn) fits(n int) bool {
+	if c.backlog != nil && c.backlog.count >= maxWaiting {
 		return false
 	}
 	q := c.QueuedBytes()
-	return q == 0 || q+bytes <= c.loop.engine.cfg.MaxQueueBytes
+	return q == 0 || q+n <= c.loop.engine.cfg.MaxQueueBytes
 }
 
 // shed closes a connection that does not read. What it was not given yet is
@@ -262,116 +261,6 @@ func (c *Conn) write() {
 	}
 }
 
-// measure asks gnet what it still holds and books the difference.
-func (c *Conn) measure() {
-	n := int32(c.gc.OutboundBuffered())
-	l := c.loop
-	switch {
-	case c.backlog != nil:
-		c.backlog.look(n, l.now)
-	case n == 0:
-		return
-	default:
-		c.backlog = l.backlogs.get()
-		c.backlog.begin(n, l.now)
-		l.backlog = append(l.backlog, c)
-	}
-	if n != c.unsent {
-		c.book(n)
-	}
-}
-
-// setSlow says whether the connection counts as a slow consumer.
-func (c *Conn) setSlow(slow bool) {
-	e := c.loop.engine
-	switch {
-	case slow == c.has(flagSlow):
-	case slow:
-		c.set(flagSlow)
-		e.slow.Add(1)
-		e.metrics.SlowConsumers.Inc()
-	default:
-		c.clear(flagSlow)
-		e.slow.Add(-1)
-	}
-}
-
-// book sets the bytes that gnet holds.
-func (c *Conn) book(n int32) {
-	change := int(n - c.unsent)
-	c.unsent = n
-	c.charge(change)
-}
-
-// charge enters a change of the backlog in all the books. The connection counts
-// as a slow consumer from above the low mark until nothing waits.
-func (c *Conn) charge(change int) {
-	l := c.loop
-	l.queued += int64(change)
-	if l.engine.queued.Add(int64(change)) > int64(l.engine.cfg.MaxNodeQueueBytes) {
-		l.overBudget = true
-	}
-	switch n := c.backlogBytes(); {
-	case n == 0:
-		c.setSlow(false)
-	case n > l.engine.cfg.SlowConsumerBytes:
-		c.setSlow(true)
-	}
-}
-
-// checkBacklogs measures every connection that had a backlog, and lets those go
-// on that wait for it to drain.
-func (l *Loop) checkBacklogs() {
-	if l.engine.queued.Load() > int64(l.engine.cfg.MaxNodeQueueBytes) {
-		l.overBudget = true // perhaps another loop saw it and left it to us
-	}
-	l.backlog = slices.DeleteFunc(l.backlog, func(c *Conn) bool {
-		if c.state == stateClosed {
-			return true
-		}
-		c.measure()
-		drained := c.backlogBytes() == 0
-		if drained {
-			c.endBacklog()
-		}
-		if drained || c.waits() {
-			c.markDirty()
-		}
-		return drained
-	})
-	if l.overBudget {
-		l.shedWorst()
-	}
-}
-
-// shedWorst closes the longest queues of this loop until all queues are a
-// tenth below the budget of the node again, or this loop is below its share of
-// that: then it is for the others, who see it at their next tick, or the loop
-// that happens to look first would close short queues for others' long ones.
-func (l *Loop) shedWorst() {
-	target := int64(l.engine.cfg.MaxNodeQueueBytes) / 10 * 9
-	share := target / int64(len(l.engine.loops))
-	enough := func() bool { return l.engine.queued.Load() <= target || l.queued <= share }
-	if !enough() {
-		for _, c := range l.backlog {
-			if c.state != stateClosed {
-				c.measure()
-			}
-		}
-		slices.SortFunc(l.backlog, func(a, b *Conn) int { return cmp.Compare(b.backlogBytes(), a.backlogBytes()) })
-	}
-	l.overBudget = false
-	for _, c := range l.backlog {
-		if enough() {
-			return
-		}
-		if c.state == stateOpen {
-			c.shed(CauseNodeQueueBudget)
-		}
-		c.closeNow() // nothing less gives the memory back
-	}
-}
-
 // markDirty has the connection flushed at the end of this turn.
 func (c *Conn) markDirty() {
 	l := c.loop
@@ -408,7 +297,7 @@ func (l *Loop) flush(c *Conn) {
 		return
 	}
 	c.write()
-	if c.refill() {
+	if c.backlog != nil && c.refill() {
 		c.markDirty()
 	}
 	if c.state == stateFlushing && c.unsent == 0 && !c.waits() {

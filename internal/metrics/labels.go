@@ -29,7 +29,7 @@ var handshakeRejections = each(
 	// the engine: it never became an answer
 	"client_gone", "handshake_timeout", "internal_error",
 	// the engine: it could not be taken to where it belongs
-	"move_failed", "move_queue_full",
+	"http_failed", "http_limit", "move_failed", "move_queue_full",
 	// the gateway: nowhere to go
 	"invalid_hub", "mode", "subprotocol", "unknown_hub", "unknown_path",
 	// auth.Reasons: may not come in

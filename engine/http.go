@@ -1,0 +1,175 @@
+package engine
+
+import (
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+)
+
+// A request on the client port that is not an opening handshake may be for
+// somebody else: an API, a console, a transport without WebSocket. If the handler
+// says so, its socket leaves the loop with every byte that was read, and is taken
+// in by an http.Server elsewhere, for good: what the client asks next on the same
+// connection is that server's too.
+
+// httpListener is how sockets get from the loops to an http.Server.
+type httpListener struct {
+	most int64        // static: MaxHTTPConnections
+	open atomic.Int64 // on their way to the server or there
+
+	mu     sync.Mutex
+	closed bool             // guarded by mu
+	queue  chan *handedOver // has room for all that are open; closed with closed
+}
+
+// handedOver is a socket on its way to the server. Whoever has it owns the
+// descriptor.
+type handedOver struct {
+	loop    *Loop // where it came from
+	fd      int
+	unread  []byte        // what was read from it
+	request *http.Request // for the log
+}
+
+func newHTTPListener(most int) *httpListener {
+	return &httpListener{most: int64(most), queue: make(chan *handedOver, most)}
+}
+
+// HTTPListener returns the listener to which the connections come whose requests
+// an HTTPHandler has claimed. An http.Server serves it, and should have time
+// limits: here nobody looks at these connections any more, except that there are
+// at most MaxHTTPConnections until they are closed. Shutdown closes it; the
+// connections are left to the server.
+func (e *Engine) HTTPListener() net.Listener { return e.http }
+
+// HTTPConnections returns the connections that were handed to HTTPListener and
+// are not closed. Any goroutine.
+func (e *Engine) HTTPConnections() int { return int(e.http.open.Load()) }
+
+// serveHTTP hands the socket to the http.Server. head and rest are what was read
+// from it; they are copied.
+func (c *Conn) serveHTTP(r *http.Request, head, rest []byte) {
+	l := c.loop
+	e := l.engine
+	switch {
+	case e.draining.Load():
+		c.refuse(e.goingAway(), r)
+		return
+	case e.http.open.Add(1) > e.http.most:
+		e.http.open.Add(-1)
+		c.refuse(e.busy("http_limit", "too many HTTP connections"), r)
+		return
+	}
+	h := &handedOver{loop: l, request: r, unread: append(append(make([]byte, 0, len(head)+len(rest)), head...), rest...)}
+	var err error
+	if h.fd, err = c.takeSocket(); err != nil {
+		e.http.open.Add(-1)
+		c.refuse(h.refusal(), r)
+		return
+	}
+	e.pending.Add(-1)
+	e.http.put(h)
+}
+
+// put hands a socket on that is counted as open.
+func (ln *httpListener) put(h *handedOver) {
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	if ln.closed {
+		ln.drop(h)
+		return
+	}
+	ln.queue <- h // there is room, or it would not have been counted
+}
+
+// drop closes a socket that nobody will serve.
+func (ln *httpListener) drop(h *handedOver) {
+	f := os.NewFile(uintptr(h.fd), "client")
+	defer f.Close()
+	h.loop.lost(h.fd, net.ErrClosed, h.loop.engine.goingAway(), h.request)
+	ln.open.Add(-1)
+}
+
+// Accept returns the next connection. Its first bytes are those that the loop
+// has read.
+func (ln *httpListener) Accept() (net.Conn, error) {
+	for h := range ln.queue {
+		nc, err := h.adopt()
+		if err == nil {
+			return &httpConn{Conn: nc, unread: h.unread, open: &ln.open}, nil
+		}
+		ln.open.Add(-1)
+	}
+	return nil, net.ErrClosed
+}
+
+// adopt makes a connection of package net of the socket, or answers the client
+// that it cannot be done.
+func (h *handedOver) adopt() (net.Conn, error) {
+	f := os.NewFile(uintptr(h.fd), "client")
+	defer f.Close() // last: until then an answer can be written
+	nc, err := socketOf(f)
+	if err != nil {
+		h.loop.lost(h.fd, err, h.refusal(), h.request)
+	}
+	return nc, err
+}
+
+func (h *handedOver) refusal() *Refusal {
+	return h.loop.engine.busy("http_failed", "cannot hand the connection on")
+}
+
+// Close refuses what comes from now on, and what has come and was not accepted.
+func (ln *httpListener) Close() error {
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	if ln.closed {
+		return net.ErrClosed
+	}
+	ln.closed = true
+	close(ln.queue)
+	for h := range ln.queue {
+		ln.drop(h)
+	}
+	return nil
+}
+
+// Addr names the listener. It has no address: its connections come from all the
+// listeners of the engine.
+func (ln *httpListener) Addr() net.Addr { return &net.UnixAddr{Name: "engine", Net: "unix"} }
+
+// httpConn is a connection of which some bytes were read already. It embeds the
+// interface: a *net.TCPConn has methods, such as WriteTo, that would pass by
+// these bytes.
+type httpConn struct {
+	net.Conn
+	unread []byte
+	open   *atomic.Int64 // counts it until it is closed
+	closed atomic.Bool
+}
+
+func (c *httpConn) Read(p []byte) (int, error) {
+	if len(c.unread) == 0 {
+		return c.Conn.Read(p)
+	}
+	n := copy(p, c.unread)
+	if c.unread = c.unread[n:]; len(c.unread) == 0 {
+		c.unread = nil // the connection may live for long
+	}
+	return n, nil
+}
+
+// CloseWrite sends the end of file. An http.Server that ends a connection with
+// input unread does so first, or its answer could be lost.
+func (c *httpConn) CloseWrite() error {
+	return c.Conn.(interface{ CloseWrite() error }).CloseWrite() // TCP and unix sockets have it
+}
+
+func (c *httpConn) Close() error {
+	if !c.closed.Swap(true) {
+		c.open.Add(-1)
+	}
+	return c.Conn.Close()
+}
