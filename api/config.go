@@ -11,6 +11,12 @@ type Config struct {
 	// back ends reach it there, with a token.
 	Disable bool `yaml:"disable"`
 
+	// Public serves the data plane below /api/ on the addresses for clients too,
+	// so that published packages for back ends need one address for everything.
+	// Default: false. Whoever reaches the clients' port reaches it then: with
+	// nothing but a token between, keep the keys of the hubs safe.
+	Public bool `yaml:"public"`
+
 	// MaxBody bounds the body of a request, and so a message from a back end; a
 	// larger one is answered 413. Default 1MiB.
 	MaxBody int `yaml:"max_body" unit:"bytes"`

@@ -29,9 +29,13 @@ type Gateway struct {
 	compat   bool
 	echoPath string
 	logUsers bool
+	api      bool
 }
 
-var _ engine.Handler = (*Gateway)(nil)
+var (
+	_ engine.Handler     = (*Gateway)(nil)
+	_ engine.HTTPHandler = (*Gateway)(nil)
+)
 
 // Options are the parts a Gateway joins.
 type Options struct {
@@ -45,6 +49,8 @@ type Options struct {
 	// EchoPath, when not empty, is a path on which every message is sent back
 	// to its sender, without a token and without a hub.
 	EchoPath string
+	// API leaves requests below /api/ to an http.Server.
+	API bool
 	// LogUsers adds the user id to the log lines about a connection.
 	LogUsers bool
 }
@@ -58,7 +64,13 @@ func New(o Options) *Gateway {
 		compat:   o.Compat,
 		echoPath: o.EchoPath,
 		logUsers: o.LogUsers,
+		api:      o.API,
 	}
+}
+
+// ServesHTTP claims the requests for the HTTP API; see engine.HTTPHandler.
+func (g *Gateway) ServesHTTP(r *http.Request) bool {
+	return g.api && strings.HasPrefix(r.URL.Path, "/api/")
 }
 
 // Upgrade decides on one opening handshake; see engine.Handler.

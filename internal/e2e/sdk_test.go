@@ -15,11 +15,11 @@ func TestPublishedSDKs(t *testing.T) {
 		t.Skip("SKIPPED: the packages in npm/package.json are not all installed (make test installs them), so the published SDKs were not tested")
 	}
 	clients, ops := freeAddr(t), freeAddr(t)
-	p := start(t, sluice, "serve", "--dev", "--key", testKey, "--listen", clients, "--ops", ops)
+	p := start(t, sluice, "serve", "--dev", "--key", testKey, "--listen", clients, "--ops", ops, "--set", "api.public=true")
 	p.waitFor("msg=serving")
-	for _, script := range []string{"sdk.mjs", "reliable.mjs"} {
-		t.Run(script, func(t *testing.T) {
-			out, errs, code := run(t, "node", "npm/"+script, clients, ops, testKey)
+	for _, script := range [][2]string{{"sdk.mjs", ops}, {"sdk.mjs", clients}, {"reliable.mjs", clients}} {
+		t.Run(script[0]+" "+script[1], func(t *testing.T) {
+			out, errs, code := run(t, "node", "npm/"+script[0], clients, script[1], testKey)
 			if code != 0 || strings.TrimSpace(out) != "ok" {
 				t.Fatalf("exit %d\n%s%s", code, out, errs)
 			}

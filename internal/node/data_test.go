@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"sluice/api"
 	"sluice/auth"
 	"sluice/hub"
 	"sluice/internal/config"
@@ -172,6 +173,33 @@ func TestDataPlaneKeys(t *testing.T) {
 	if resp.StatusCode != 401 {
 		t.Errorf("with a client's token: status %d", resp.StatusCode)
 	}
+}
+
+// TestPublicDataPlane: with api.public one address serves clients and back ends,
+// and the other paths of it are as they were.
+func TestPublicDataPlane(t *testing.T) {
+	testkit.NoLeaks(t)
+	n := startNode(t, func(c *config.Config) { c.API = api.Config{Public: true, Disable: true} })
+	addr := n.Addrs()[0].String()
+	b := &backEnd{t, "http://" + addr + "/api/hubs/chat", testKey}
+	c := testkit.DialWebSocket(t, addr, "/client/hubs/chat", "Authorization: Bearer "+mint(t, auth.Claims{User: "alice"}), subprotocol)
+	c.ReadText()
+	for _, text := range []string{"short", strings.Repeat("long ", 100_000)} {
+		b.want(202, "POST", "/users/alice/:send", "text/plain", text)
+		if got := c.ReadText(); !strings.Contains(got, `"data":"`+text+`"`) {
+			t.Errorf("got %.100s", got)
+		}
+	}
+	resp, err := http.Get("http://" + addr + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusUpgradeRequired {
+		t.Errorf("another path: %s", resp.Status)
+	}
+	onOps := &backEnd{t, "http://" + n.OpsAddr().String() + "/api/hubs/chat", testKey}
+	onOps.want(404, "POST", "/:send", "text/plain", "x")
 }
 
 func TestDataPlaneDisabled(t *testing.T) {

@@ -33,6 +33,9 @@ type Node struct {
 	ops       *http.Server
 	opsDone   chan error
 
+	public     *http.Server // the data plane on the client port; nil where it is not
+	publicDone chan error
+
 	stopClock chan struct{}
 	clockDone chan struct{} // closed when the hubs' clock has stopped
 
@@ -71,10 +74,16 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 		Compat:   !cfg.DisableCompat,
 		EchoPath: cfg.EchoPath,
 		LogUsers: cfg.Log.Users,
+		API:      cfg.API.Public,
 	})
 	n.observe(m)
 
-	if err := n.listen(ctx, m, n.dataPlane(tenants, m)); err != nil {
+	data := n.dataPlane(tenants, m)
+	onOps := data
+	if cfg.API.Disable {
+		onOps = nil
+	}
+	if err := n.listen(ctx, m, onOps); err != nil {
 		return nil, err
 	}
 	if err := n.engine.Start(gate); err != nil {
@@ -83,6 +92,10 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 	}
 	for _, ln := range n.listeners {
 		n.engine.Accept(ln)
+	}
+	if cfg.API.Public {
+		n.public, n.publicDone = api.Server(data), make(chan error, 1)
+		go func() { n.publicDone <- n.public.Serve(n.engine.HTTPListener()) }()
 	}
 	go n.tickHubs()
 	n.state.Store(serving)
@@ -113,11 +126,8 @@ func tenants(cfg hub.Config) map[string]auth.Tenant {
 	return own
 }
 
-// dataPlane returns the HTTP API for back ends, nil when it is switched off.
+// dataPlane returns the HTTP API for back ends.
 func (n *Node) dataPlane(tenants *auth.Tenants, m *metrics.Node) http.Handler {
-	if n.cfg.API.Disable {
-		return nil
-	}
 	durations := m.APIDuration.Recorder()
 	return api.NewData(api.Data{
 		Hub: func(name string) (api.Backend, bool) {
@@ -236,6 +246,14 @@ func (n *Node) Stop(ctx context.Context) error {
 	err := n.engine.Shutdown(drain, window)
 	close(n.stopClock)
 	<-n.clockDone
+	if n.public != nil {
+		if serr := n.public.Shutdown(drain); serr != nil {
+			err = errors.Join(err, n.public.Close())
+		}
+		if serr := <-n.publicDone; !errors.Is(serr, http.ErrServerClosed) && !errors.Is(serr, net.ErrClosed) {
+			err = errors.Join(err, serr)
+		}
+	}
 	if serr := n.ops.Shutdown(drain); serr != nil {
 		err = errors.Join(err, n.ops.Close())
 	}
