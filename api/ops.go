@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net/http"
 	"net/http/pprof"
@@ -26,9 +27,26 @@ type Ops struct {
 	WriteMetrics func(io.Writer)
 	// Pprof serves Go's profiles too.
 	Pprof bool
+	// SlowConsumers returns the connections for which most waits to be sent, the
+	// worst first, at most n.
+	SlowConsumers func(ctx context.Context, n int) []SlowConsumer
 	// Data is the data plane; nil for none.
 	Data http.Handler
 }
+
+// SlowConsumer is a connection for which bytes wait.
+type SlowConsumer struct {
+	Remote      string            `json:"remote"`
+	QueuedBytes int               `json:"queuedBytes"`
+	AgeSeconds  float64           `json:"ageSeconds"` // of the oldest of these bytes, at most
+	About       map[string]string `json:"about"`      // hub, connection and what else the log would say
+}
+
+// How many slow consumers are listed, usually and at most.
+const (
+	usualSlowConsumers = 20
+	maxSlowConsumers   = 1000
+)
 
 // NewOps returns the operations pages:
 //
@@ -36,6 +54,7 @@ type Ops struct {
 //	/healthz        200, or 503 and why: restart the process while this fails
 //	/readyz         200, or 503 and why: send no new clients while this fails
 //	/metrics        the Prometheus text format
+//	/slow-consumers the connections for which most waits, as JSON; ?n= how many
 //	/debug/pprof/   Go's profiles, if they are switched on
 //	/api/           the data plane, if there is one
 //
@@ -49,7 +68,8 @@ func NewOps(o Ops) http.Handler {
 		o.WriteMetrics(&page)
 		write(w, http.StatusOK, prometheusText, page.String())
 	}))
-	pages := "/healthz\n/readyz\n/metrics\n"
+	mux.HandleFunc("GET /slow-consumers", o.slowConsumers)
+	pages := "/healthz\n/readyz\n/metrics\n/slow-consumers\n"
 	if o.Pprof {
 		pages += "/debug/pprof/\n"
 		handlePprof(mux)
@@ -63,6 +83,21 @@ func NewOps(o Ops) http.Handler {
 		write(w, http.StatusNotFound, textPlain, "there is no such page; this listener has:\n"+pages)
 	})
 	return mux
+}
+
+func (o *Ops) slowConsumers(w http.ResponseWriter, r *http.Request) {
+	n := usualSlowConsumers
+	if text := r.URL.Query().Get("n"); text != "" {
+		var err error
+		if n, err = strconv.Atoi(text); err != nil || n < 1 || n > maxSlowConsumers {
+			write(w, http.StatusBadRequest, textPlain, "n must be 1 to "+strconv.Itoa(maxSlowConsumers)+"\n")
+			return
+		}
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), callTimeout)
+	defer cancel()
+	w.Header().Set("Cache-Control", "no-store")
+	writeJSON(w, http.StatusOK, map[string]any{"value": o.SlowConsumers(ctx, n)})
 }
 
 // handlePprof adds the profiles. Importing net/http/pprof puts them on the

@@ -3,6 +3,7 @@ package api_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -71,9 +72,9 @@ func TestOps(t *testing.T) {
 		{"GET", "/metrics?name=x", ready, 200, "sluice_connections 3\n"},
 		{"POST", "/metrics", ready, 405, "this page takes GET and HEAD only\n"},
 		{"DELETE", "/healthz", ready, 405, "this page takes GET and HEAD only\n"},
-		{"GET", "/", ready, 200, "/healthz\n/readyz\n/metrics\n"},
-		{"GET", "/healthz/", ready, 404, "there is no such page; this listener has:\n/healthz\n/readyz\n/metrics\n"},
-		{"POST", "/client/hubs/chat", ready, 404, "there is no such page; this listener has:\n/healthz\n/readyz\n/metrics\n"},
+		{"GET", "/", ready, 200, "/healthz\n/readyz\n/metrics\n/slow-consumers\n"},
+		{"GET", "/healthz/", ready, 404, "there is no such page; this listener has:\n/healthz\n/readyz\n/metrics\n/slow-consumers\n"},
+		{"POST", "/client/hubs/chat", ready, 404, "there is no such page; this listener has:\n/healthz\n/readyz\n/metrics\n/slow-consumers\n"},
 	} {
 		t.Run(tt.method+tt.path, func(t *testing.T) {
 			w := httptest.NewRecorder()
@@ -136,5 +137,31 @@ func TestServer(t *testing.T) {
 	resp, _ = ask("GET /healthz HTTP/1.1\r\nHost: h\r\nX: " + strings.Repeat("x", 16<<10) + "\r\n\r\n")
 	if resp.StatusCode != 431 {
 		t.Errorf("a head of 16 KiB: %s", resp.Status)
+	}
+}
+
+func TestSlowConsumersPage(t *testing.T) {
+	asked := 0
+	o := api.Ops{SlowConsumers: func(_ context.Context, n int) []api.SlowConsumer {
+		asked = n
+		return []api.SlowConsumer{{"127.0.0.2:5", 4096, 1.5, map[string]string{"hub": "chat"}}}
+	}}
+	for _, tt := range []struct {
+		query  string
+		status int
+		n      int
+		want   string
+	}{
+		{"", 200, 20, `{"value":[{"remote":"127.0.0.2:5","queuedBytes":4096,"ageSeconds":1.5,"about":{"hub":"chat"}}]}`},
+		{"?n=3", 200, 3, `{"value":[{"remote":"127.0.0.2:5","queuedBytes":4096,"ageSeconds":1.5,"about":{"hub":"chat"}}]}`},
+		{"?n=0", 400, 0, "n must be 1 to 1000\n"},
+		{"?n=x", 400, 0, "n must be 1 to 1000\n"},
+	} {
+		asked = 0
+		w := httptest.NewRecorder()
+		api.NewOps(o).ServeHTTP(w, httptest.NewRequest("GET", "/slow-consumers"+tt.query, nil))
+		if w.Code != tt.status || asked != tt.n || w.Body.String() != tt.want {
+			t.Errorf("%q: status %d, asked for %d: %s", tt.query, w.Code, asked, w.Body)
+		}
 	}
 }

@@ -34,6 +34,7 @@ type Node struct {
 	ConnectionsOpened   *Counter
 	ConnectionsClosed   *CounterVec // reason, initiator
 	HubConnections      *GaugeVec   // hub, transport
+	HTTPConnections     *Gauge
 	HandshakeRejections *CounterVec // reason
 	HandshakeDuration   *Histogram  // nanoseconds
 	AcceptErrors        *Counter
@@ -93,6 +94,7 @@ func New() *Node {
 	n := new(Node)
 
 	n.Connections = n.gauge("sluice_connections", "WebSocket connections that are open.")
+	n.HTTPConnections = n.gauge("sluice_http_connections", "Connections on the client port that went to the HTTP API.")
 	n.HubConnections = n.gaugeVec("sluice_hub_connections", "Clients connected to a hub, by hub and transport; hubs beyond the first 100 are together.",
 		maxHubLabels, "hub", "transport")
 	n.ConnectionsOpened = n.counter("sluice_connections_opened_total", "WebSocket connections opened.")

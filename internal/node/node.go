@@ -169,10 +169,25 @@ func (n *Node) listen(ctx context.Context, m *metrics.Node, data http.Handler) e
 		Ready:        n.ready,
 		WriteMetrics: m.WritePrometheus,
 		Pprof:        n.cfg.OpsPprof,
-		Data:         data,
+
+		SlowConsumers: n.slowConsumers,
+		Data:          data,
 	}))
 	go func() { n.opsDone <- n.ops.Serve(ops) }()
 	return nil
+}
+
+func (n *Node) slowConsumers(ctx context.Context, most int) []api.SlowConsumer {
+	worst := n.engine.SlowConsumers(ctx, most)
+	list := make([]api.SlowConsumer, len(worst))
+	for i, w := range worst {
+		about := make(map[string]string, len(w.Endpoint))
+		for _, a := range w.Endpoint {
+			about[a.Key] = a.Value.String()
+		}
+		list[i] = api.SlowConsumer{Remote: w.Remote, QueuedBytes: w.QueuedBytes, AgeSeconds: w.Age.Seconds(), About: about}
+	}
+	return list
 }
 
 func (n *Node) closeListeners() {

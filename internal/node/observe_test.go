@@ -8,7 +8,9 @@ import (
 	"sluice/auth"
 	"sluice/engine"
 	"sluice/hub"
+	"sluice/hub/wire"
 	"sluice/internal/metrics"
+	"sluice/internal/testkit"
 )
 
 // TestLabelsAreDeclared: the metrics list every label value that the parts can
@@ -60,4 +62,20 @@ func TestMetricsPage(t *testing.T) {
 			t.Errorf("no %q", want)
 		}
 	}
+}
+
+// TestSlowConsumers: a client that does not read is on the page for operators.
+func TestSlowConsumers(t *testing.T) {
+	n := startNode(t, nil)
+	c := dial(t, n, auth.Claims{User: "slow", Groups: []string{"g"}})
+	id := connectionID(t, c.ReadText())
+	h, _ := n.hubs.Hub("chat")
+	message := []byte(strings.Repeat("x", 64<<10))
+	testkit.Eventually(t, testkit.Patience, func() bool { // until the kernel takes no more
+		if err := h.SendToGroup("g", &hub.Outgoing{DataType: wire.Text, Data: message}, hub.Selection{}); err != nil {
+			t.Fatal(err)
+		}
+		_, page := get(t, n, "/slow-consumers?n=1")
+		return strings.Contains(page, `"connection":"`+id+`"`) && strings.Contains(page, `"hub":"chat"`)
+	}, "the client is listed")
 }
