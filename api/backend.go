@@ -66,4 +66,6 @@ type Data struct {
 
 	// MaxBody bounds the body of a request, in bytes.
 	MaxBody int64
+
+	sends *idempotency // set by NewData
 }

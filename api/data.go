@@ -29,6 +29,7 @@ type operation func(w http.ResponseWriter, c *call) *problem
 // messages and manage connections, groups and permissions. docs/api.md lists the
 // operations.
 func NewData(d Data) http.Handler {
+	d.sends = newIdempotency()
 	mux := http.NewServeMux()
 	for _, o := range operations {
 		mux.Handle(o.route, d.serve(o.name, o.do))

@@ -38,6 +38,7 @@ const (
 	codeNoRule       = "Info.Permission.NotExisted"
 	codeConflict     = "Error.Conflict"
 	codeFull         = "Error.InsufficientStorage"
+	codeKeyReused    = "Error.IdempotencyKeyReused"
 	codeTooLarge     = "Error.RequestEntityTooLarge"
 	codeMediaType    = "Error.UnsupportedMediaType"
 	codeTooMany      = "Error.TooManyRequests"

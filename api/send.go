@@ -48,11 +48,16 @@ func (c *call) send(w http.ResponseWriter, to func(*hub.Outgoing, hub.Selection)
 	if p != nil {
 		return p
 	}
-	if err := to(m, selection); err != nil {
-		return problemOf(err)
+	p = c.once(m.Data, func() *problem {
+		if err := to(m, selection); err != nil {
+			return problemOf(err)
+		}
+		return nil
+	})
+	if p == nil {
+		w.WriteHeader(http.StatusAccepted)
 	}
-	w.WriteHeader(http.StatusAccepted)
-	return nil
+	return p
 }
 
 // message reads the body as a message.

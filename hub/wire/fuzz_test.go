@@ -53,9 +53,10 @@ func FuzzDecode(f *testing.F) {
 // and as they were sent.
 func FuzzAppendMessage(f *testing.F) {
 	f.Add("g", "alice", []byte("text"))
+	f.Add("", "", []byte("from the server"))
 	f.Add("\"\\\x00\u2028😀", "", []byte{0, 0xff, '"', '\n'})
 	f.Fuzz(func(t *testing.T, group, user string, data []byte) {
-		for _, dataType := range []DataType{JSON, Text, Binary} {
+		for _, dataType := range []DataType{JSON, Text, Binary, Protobuf} {
 			if dataType == JSON && !json.Valid(data) {
 				continue
 			}
@@ -76,7 +77,11 @@ func checkGroupMessage(t *testing.T, msg []byte, group, user string, dataType Da
 	if err := json.Unmarshal(msg, &got); err != nil {
 		t.Fatalf("%s: %v", msg, err)
 	}
-	if got.Type != "message" || got.From != "group" || got.DataType != dataType.String() {
+	from := "group"
+	if group == "" {
+		from = "server"
+	}
+	if got.Type != "message" || got.From != from || got.DataType != dataType.String() {
 		t.Fatalf("got %s", msg)
 	}
 	if got.Group != valid(group) || got.FromUserID != valid(user) {
@@ -92,7 +97,7 @@ func checkGroupMessage(t *testing.T, msg []byte, group, user string, dataType Da
 		if err := json.Unmarshal(got.Data, &text); err != nil || text != valid(string(data)) {
 			t.Fatalf("got %s, %v, want text %q", msg, err, data)
 		}
-	case Binary:
+	default:
 		var p []byte
 		if err := json.Unmarshal(got.Data, &p); err != nil || !bytes.Equal(p, data) {
 			t.Fatalf("got %s, %v, want bytes %q", msg, err, data)
