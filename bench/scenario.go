@@ -38,6 +38,8 @@ func Scenarios() []Entry {
 			"--key KEY --server-pid PID --subscribers 10000 --under-way 8", func() Scenario { return new(Fanout) }},
 		{"members", "join and leave groups: requests per second, latency, processor time",
 			"--key KEY --server-pid PID --connections 100 --groups 1000", func() Scenario { return new(Members) }},
+		{"push", "publish by the HTTP API: requests per second, latency, processor time",
+			"--key KEY --server-pid PID --connections 10, to a node with api.public", func() Scenario { return new(Push) }},
 		{"storm", "connect, shake hands, close, again: processor time of a handshake",
 			"--key KEY --server-pid PID --duration 10s", func() Scenario { return new(Storm) }},
 		{"soak", "connections that come, go, publish and stall at random: what stays behind",

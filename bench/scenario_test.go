@@ -108,6 +108,10 @@ func TestScenariosOnNode(t *testing.T) {
 		r, err := run(t, "members", "--url", url, "--key", key, pid, "--connections=20", "--groups=30", "--depth=3", "--warmup=0s", "--duration=200ms", "--loops=2")
 		check(t, r, err, unhurt(map[string]float64{"requests_per_second": above, "latency_p50_ms": above, "refused": 0, "connections_opened": 20}))
 	})
+	t.Run("push", func(t *testing.T) {
+		r, err := run(t, "push", "--url", url, "--key", key, pid, "--connections=5", "--depth=2", "--warmup=0s", "--duration=200ms", "--loops=2")
+		check(t, r, err, unhurt(map[string]float64{"requests_per_second": above, "latency_p50_ms": above, "refused": 0, "received": above}))
+	})
 	t.Run("storm", func(t *testing.T) {
 		r, err := run(t, "storm", "--url", url, "--key", key, pid, "--warmup=0s", "--duration=200ms", "--opening=10", "--loops=2")
 		check(t, r, err, unhurt(map[string]float64{"handshakes_per_second": above, "latency_p50_ms": above}))
@@ -132,6 +136,7 @@ func TestScenariosOnBareServers(t *testing.T) {
 		{"gnet-echo", "echo", "--connections=20 --depth=4", map[string]float64{"messages_per_second": above}},
 		{"gnet-write", "fanout", "--subscribers=40 --groups=3 --under-way=4", map[string]float64{"deliveries_per_second": above, "lost": 0, "strange": 0, "reordered": 0}},
 		{"gnet-upgrade", "storm", "--opening=10", map[string]float64{"handshakes_per_second": above, "connections_failed": 0}},
+		{"http-empty", "push", "--connections=5 --depth=2 --loops=2", map[string]float64{"requests_per_second": above, "refused": 0, "connections_lost": 0}},
 		{"gnet-write-joined", "fanout", "--subscribers=40 --under-way=8", map[string]float64{"deliveries_per_second": above, "lost": 0, "strange": 0, "reordered": 0}},
 	} {
 		t.Run(tt.server, func(t *testing.T) {

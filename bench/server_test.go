@@ -50,7 +50,7 @@ var (
 
 // startNode starts a node that echoes on /echo.
 func startNode(tb testing.TB) server {
-	return startServer(tb, serving, "serve", "--dev", "--key", key, "--listen", "127.0.0.1:0", "--ops", "127.0.0.1:0", "--echo", "/echo")
+	return startServer(tb, serving, "serve", "--dev", "--key", key, "--listen", "127.0.0.1:0", "--ops", "127.0.0.1:0", "--echo", "/echo", "--set", "api.public=true")
 }
 
 func startServer(tb testing.TB, address *regexp.Regexp, args ...string) server {

@@ -80,7 +80,7 @@ func rows(l *lab) []row {
 	}
 	return []row{
 		{name: "memory of an idle connection", unit: "RSS bytes", figure: "rss_bytes_per_connection", format: "%.0f",
-			args: []string{"idle", "--connections", fmt.Sprint(l.idle), "--first", "2000", "--hold", "0s"}},
+			args: []string{"idle", "--connections", fmt.Sprint(l.idle), "--first", "2000", "--hold", "0s", "--settle", "10s"}},
 		echo("echo 128 B, 1 in flight", "--size", "128"),
 		echo("echo 128 B, 16 in flight", "--size", "128", "--depth", "16"),
 		echo("echo 4 KiB, 1 in flight", "--size", "4096"),
@@ -88,6 +88,13 @@ func rows(l *lab) []row {
 		fanout("fan-out to one group, 1 under way", "gnet-write"),
 		fanout("fan-out to one group, 8 under way", "gnet-write-joined", "--under-way", "8"),
 		fanout("fan-out over 1,000 groups", "gnet-write", "--groups", "1000"),
+		{name: "publish by the HTTP API", unit: "requests / s", figure: "requests_per_second", format: "%.0f", floor: "http-empty",
+			args: []string{"push", "--connections", "10", "--duration", l.duration.String()}},
+		fanout("fan-out over 10,000 groups of 10", "", "--groups", fmt.Sprint(l.members), "--each", "10"),
+		{name: "join and leave", unit: seconds, figure: perMillion, format: "%.2f",
+			args: []string{"members", "--connections", "100", "--depth", "16", "--duration", l.duration.String()}},
+		{name: "memory with a user and three groups", unit: "RSS bytes", figure: "rss_bytes_per_connection", format: "%.0f",
+			args: []string{"idle", "--connections", fmt.Sprint(l.idle), "--first", "2000", "--hold", "0s", "--settle", "10s", "--groups", "1000", "--each", "3"}},
 		{name: "storm", unit: "CPU s / 1,000", figure: "server_cpu_seconds_per_thousand", format: "%.4f", floor: "gnet-upgrade",
 			args: []string{"storm", "--duration", l.duration.String()}},
 	}

@@ -1,6 +1,7 @@
 // Package gnetserver holds servers that do nothing but the system calls
-// that a gateway on gnet cannot do without. They are the floor to which the
-// figures of Sluice are compared, measured in the same run by the same client.
+// that a gateway on gnet cannot do without, and for its HTTP API one on net/http.
+// They are the floor to which the figures of Sluice are compared, measured in the
+// same run by the same client.
 //
 // Run blocks its caller; everything else happens on the one event loop of a
 // server, on one core, so that no lock or second loop stands in the way.
@@ -16,6 +17,9 @@ import (
 // Run serves on addr, "host:port", until ctx ends. ready is called with the
 // server listening.
 func Run(ctx context.Context, name, addr string, ready func()) error {
+	if name == "http-empty" {
+		return serveEmpty(ctx, addr, ready)
+	}
 	base := base{ctx: ctx, ready: ready}
 	var handler gnet.EventHandler
 	switch name {
@@ -36,7 +40,7 @@ func Run(ctx context.Context, name, addr string, ready func()) error {
 
 // Names lists the servers.
 func Names() []string {
-	return []string{"gnet-echo", "gnet-write", "gnet-write-joined", "gnet-upgrade"}
+	return []string{"gnet-echo", "gnet-write", "gnet-write-joined", "gnet-upgrade", "http-empty"}
 }
 
 // base is what they have in common: when they begin and end.

@@ -175,6 +175,7 @@ func benchServer(env *Env, args []string) error {
   gnet-write         writes each message to each member of its group, one write each
   gnet-write-joined  the same, with one write for messages that came together
   gnet-upgrade       answers handshakes and closes, without reading them
+  http-empty         answers every HTTP request with 202
 
 Measure with --url tcp://ADDRESS (gnet-upgrade: ws://ADDRESS) and without --key.
 
