@@ -21,7 +21,7 @@ const apiPath = "/api"
 // be one of Config.Endpoints, if there are any: behind a proxy the node cannot
 // see under which address it was called.
 func (v *Verifier) VerifyCall(r *http.Request, now time.Time) error {
-	p, refusal := v.open(fromAuthorization(r.Header["Authorization"]))
+	p, refusal := v.calls.open(v, fromAuthorization(r.Header["Authorization"]))
 	if refusal == nil {
 		refusal = p.checkTimes(now, v.leeway)
 	}

@@ -49,7 +49,9 @@ func TestVerifyCall(t *testing.T) {
 			r := httptest.NewRequest("POST", call, nil)
 			r.Header.Set("Authorization", "Bearer "+token)
 			wantReason(t, v.VerifyCall(r, now), tt.want)
+			wantReason(t, v.VerifyCall(r, now), tt.want) // from the cache
 			wantReason(t, v.VerifyCall(r, now.Add(time.Hour)), TokenExpired)
+			wantReason(t, v.withKeys([]Key{{Secret: "another key, of 32 bytes or more"}}).VerifyCall(r, now), TokenSignature)
 		})
 	}
 }
@@ -85,5 +87,26 @@ func wantReason(t *testing.T, err error, want Reason) {
 		t.Errorf("refused: %v", err)
 	case want != "" && (!ok || r.Reason != want):
 		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+func TestCallCacheIsBounded(t *testing.T) {
+	const key = "0123456789abcdef0123456789abcdef"
+	v, err := NewVerifier(Config{Keys: []Key{{Secret: key}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Unix(1_700_000_000, 0)
+	for i := range maxCachedCalls + 2 {
+		token, err := MintCall([]byte(key), "/api", time.Minute+time.Duration(i)*time.Second, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequest("POST", "/api/hubs/chat/:send", nil)
+		r.Header.Set("Authorization", "Bearer "+token)
+		wantReason(t, v.VerifyCall(r, now), "")
+	}
+	if n := len(v.calls.claims); n != 2 {
+		t.Errorf("%d tokens are remembered", n)
 	}
 }

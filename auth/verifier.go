@@ -18,6 +18,7 @@ type Verifier struct {
 	maxTokenSize int
 
 	permissions *interner
+	calls       *callCache
 }
 
 // algorithms are all that may sign a token. A list of what is good, so that
@@ -41,6 +42,7 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 		leeway:       cfg.Leeway,
 		maxTokenSize: cfg.MaxTokenSize,
 		permissions:  &interner{},
+		calls:        newCallCache(),
 	}
 	for _, e := range cfg.Endpoints {
 		o, _ := parseEndpoint(e) // validated above
@@ -54,6 +56,7 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 func (v *Verifier) withKeys(configured []Key) *Verifier {
 	w := *v
 	w.key = newKeys(configured).choose
+	w.calls = newCallCache()
 	return &w
 }
 

@@ -1,13 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"slices"
@@ -101,9 +100,10 @@ func spread(format string, values []float64) string {
 func (l *lab) measure(ctx context.Context, r row, floor bool) (float64, error) {
 	server := []string{"serve", "--dev", "--key", l.key, "--echo", "/echo", "--listen", clients, "--ops", operations,
 		"--set", "log.level=warn", "--set", "api.public=true"}
-	load := slices.Clone(r.args)
+	load, addr := slices.Clone(r.args), clients
 	switch {
 	case floor:
+		addr = bare
 		server = []string{"bench", "server", r.floor, "--listen", bare}
 		scheme := "tcp"
 		if r.floor == "gnet-upgrade" {
@@ -118,7 +118,7 @@ func (l *lab) measure(ctx context.Context, r row, floor bool) (float64, error) {
 	if r.args[0] != "idle" {
 		load = append(load, "--spin")
 	}
-	s, err := l.start(ctx, server)
+	s, err := l.start(ctx, addr, server)
 	if err != nil {
 		return 0, err
 	}
@@ -165,24 +165,24 @@ func (l *lab) command(ctx context.Context, core string, args []string) *exec.Cmd
 // server is one that runs.
 type server struct{ cmd *exec.Cmd }
 
-// start starts a server and waits until it says where it listens.
-func (l *lab) start(ctx context.Context, args []string) (*server, error) {
+// start starts a server and waits until it takes connections at addr.
+func (l *lab) start(ctx context.Context, addr string, args []string) (*server, error) {
 	cmd := l.command(ctx, serverCore, args)
-	words, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
 	var complaints bytes.Buffer
 	cmd.Stderr = &complaints
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
 	s := &server{cmd}
-	if _, err := bufio.NewReader(words).ReadString('\n'); err != nil {
-		s.stop()
-		return nil, errors.Join(fmt.Errorf("the server said nothing: %w", err), errors.New(complaints.String()))
+	for range 100 {
+		c, err := net.Dial("tcp", addr)
+		if err == nil {
+			return s, c.Close()
+		}
+		time.Sleep(50 * time.Millisecond)
 	}
-	return s, nil
+	s.stop()
+	return nil, fmt.Errorf("the server does not listen on %s: %s", addr, complaints.String())
 }
 
 // stop ends the server without ceremony: its clients have gone.
