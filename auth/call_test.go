@@ -28,6 +28,8 @@ func TestVerifyCall(t *testing.T) {
 		{"all of the API", nil, "/api", ""},
 		{"at the endpoint", []string{"https://chat.example.com"}, "https://chat.example.com/api/hubs/chat", ""},
 
+		{"a group whose name begins so", nil, "/api/hubs/chat/groups/a", TokenAudience},
+		{"a group whose name begins so, encoded", nil, "/api/hubs/chat/groups/a%2F", TokenAudience},
 		{"another endpoint", []string{"https://chat.example.com"}, "https://other.example.com/api/hubs/chat", TokenAudience},
 		{"path alone, with endpoints", []string{"https://chat.example.com"}, "/api/hubs/chat", TokenAudience},
 		{"another hub", nil, "/api/hubs/chat2", TokenAudience},
