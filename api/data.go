@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -17,10 +18,14 @@ var versions = []string{"2021-10-01", "2022-11-01", "2023-07-01", "2024-01-01", 
 // call is one request of the data plane whose token has been checked.
 type call struct {
 	*http.Request
-	data *Data
-	hub  Backend
-	name string // of the hub
+	data  *Data
+	hub   Backend
+	name  string     // of the hub
+	query url.Values // of the URL
 }
+
+// param returns the first value of a parameter of the URL.
+func (c *call) param(name string) string { return c.query.Get(name) }
 
 // operation does what a call asks for and answers it, or returns why not.
 type operation func(w http.ResponseWriter, c *call) *problem
@@ -133,12 +138,13 @@ func (d *Data) open(r *http.Request) (*call, *problem) {
 	if err := d.Authorize(r, name); err != nil {
 		return nil, refusedOf(err)
 	}
-	if v := r.URL.Query().Get("api-version"); v != "" && !slices.Contains(versions, v) {
+	query := r.URL.Query()
+	if v := query.Get("api-version"); v != "" && !slices.Contains(versions, v) {
 		return nil, badRequest("api-version", "this version is not served; served are "+strings.Join(versions, ", "))
 	}
 	h, ok := d.Hub(name)
 	if !ok {
 		return nil, notFound(codeNotFound, "hub", "there is no such hub; declare it below hub.hubs in the configuration")
 	}
-	return &call{Request: r, data: d, hub: h, name: name}, nil
+	return &call{Request: r, data: d, hub: h, name: name, query: query}, nil
 }

@@ -247,7 +247,7 @@ func generateToken(w http.ResponseWriter, c *call) *problem {
 	if p != nil {
 		return p
 	}
-	q := c.URL.Query()
+	q := c.query
 	token, err := c.data.Mint(auth.Claims{
 		Hub:    c.name,
 		User:   q.Get("userId"),

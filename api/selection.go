@@ -15,7 +15,7 @@ const maxExcluded = 1000
 
 // selection reads the parameters excluded, which may stand many times, and filter.
 func (c *call) selection() (hub.Selection, *problem) {
-	s := hub.Selection{Excluded: c.URL.Query()["excluded"]}
+	s := hub.Selection{Excluded: c.query["excluded"]}
 	if len(s.Excluded) > maxExcluded {
 		return s, badRequest("excluded", "stands more than "+strconv.Itoa(maxExcluded)+" times; use a filter")
 	}

@@ -85,9 +85,6 @@ func (c *call) message() (*hub.Outgoing, *problem) {
 	return m, nil
 }
 
-// param returns the first value of a parameter of the URL.
-func (c *call) param(name string) string { return c.URL.Query().Get(name) }
-
 // dataType is what Content-Type says of the body.
 func (c *call) dataType() (wire.DataType, *problem) {
 	header := c.Header.Get("Content-Type")
