@@ -16,7 +16,7 @@ var _ Sequenced = JSONReliableV1{}
 func (JSONReliableV1) Name() string { return nameReliable }
 
 // Offsets implements Grammar.
-func (g JSONReliableV1) Offsets() Grammar { return g }
+func (JSONReliableV1) Offsets() Grammar { return JSONReliableV1{JSONv1{offsets: true}} }
 
 // AppendMessage implements Grammar: all but the closing brace.
 func (g JSONReliableV1) AppendMessage(dst []byte, m *Message) []byte {
@@ -63,34 +63,30 @@ func (Raw) AppendDisconnected(dst []byte, _ string, _ time.Duration) []byte { re
 func (Raw) AppendAck(dst []byte, _ uint64, _ ErrorName, _ string) []byte    { return dst }
 func (Raw) AppendPong(dst []byte) []byte                                    { return dst }
 func (Raw) AppendInvokeResponse(dst []byte, _ *InvokeResponse) []byte       { return dst }
+func (Raw) AppendStreamAck(dst []byte, _ string, _ uint64) []byte           { return dst }
+func (Raw) AppendGroupState(dst []byte, _ *GroupState) []byte               { return dst }
+func (Raw) AppendHistory(dst []byte, _ *HistoryInfo) []byte                 { return dst }
 func (Raw) AppendTokenExpiring(dst []byte, _ time.Duration) []byte          { return dst }
+
+func (Raw) AppendStreamNack(dst []byte, _ string, _ uint64, _ ErrorName, _ string) []byte {
+	return dst
+}
+func (Raw) AppendStreamClosed(dst []byte, _ string, _ ErrorName, _ string) []byte { return dst }
 
 func (JSONv1) AppendInvokeResponse(dst []byte, r *InvokeResponse) []byte {
 	dst = append(dst, `{"type":"invokeResponse","invocationId":`...)
 	dst = appendString(dst, r.InvocationID)
 	if r.Error != "" {
-		dst = append(dst, `,"success":false,"error":{"name":`...)
-		dst = appendString(dst, r.Error)
-		dst = append(dst, `,"message":`...)
-		dst = appendString(dst, r.ErrorMessage)
-		return append(dst, `}}`...)
+		dst = append(dst, `,"success":false`...)
+		dst = appendError(dst, r.Error, r.ErrorMessage)
+		return append(dst, '}')
 	}
 	dst = append(dst, `,"success":true`...)
 	dst = appendData(dst, r.DataType, r.Data)
 	return append(dst, '}')
 }
-func (JSONv1) AppendStreamAck(dst []byte, streamID string, expected uint64) []byte { return dst }
-func (JSONv1) AppendStreamNack(dst []byte, streamID string, expected uint64, name ErrorName, message string) []byte {
-	return dst
-}
-func (JSONv1) AppendStreamClosed(dst []byte, streamID string, name ErrorName, message string) []byte {
-	return dst
-}
-func (JSONv1) AppendGroupState(dst []byte, s *GroupState) []byte { return dst }
-func (JSONv1) AppendHistory(dst []byte, h *HistoryInfo) []byte   { return dst }
 func (JSONv1) AppendTokenExpiring(dst []byte, in time.Duration) []byte {
 	dst = append(dst, `{"type":"system","event":"tokenExpiring","expiresInMs":`...)
 	dst = strconv.AppendInt(dst, in.Milliseconds(), 10)
 	return append(dst, '}')
 }
-func (g JSONv1) Offsets() Grammar { return g }

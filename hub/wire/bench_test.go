@@ -11,6 +11,11 @@ import (
 var decodeLoads = []struct{ name, msg string }{
 	{"ping", `{"type":"ping"}`},
 	{"join", `{"type":"joinGroup","group":"room-17","ackId":42}`},
+	{"join/history", `{"type":"joinGroup","group":"room-17","history":{"last":10},"ackId":42}`},
+	{"state", `{"type":"setGroupState","group":"room-17","state":{"status":"away","cursor":"12,7"},"ackId":42}`},
+	{"stream/start", `{"type":"sendToGroup","group":"room-17","stream":{"streamId":"s-1","idleTimeoutMs":300000}}`},
+	{"stream/part", `{"type":"streamData","streamId":"s-1","streamSequenceId":17,"dataType":"text","data":"token"}`},
+	{"stream/end", `{"type":"streamEnd","streamId":"s-1","error":{"message":"m","userErrorCode":"c"}}`},
 	{"send/json/128B", sendLoad("json", `{"id":12345,"price":10.25,"sym":"ABC","x":[1,2,3],"ok":true,"note":"`+strings.Repeat("z", 58)+`"}`)},
 	{"send/text/128B", sendLoad("text", `"`+strings.Repeat("hello wo", 16)+`"`)},
 	{"send/text-escaped/128B", sendLoad("text", `"`+strings.Repeat(`say \"hi\"\n `, 12)+`"`)},

@@ -24,7 +24,8 @@ type Decoder struct {
 	tokens  jsontext.Decoder
 	source  bytes.Buffer // what tokens reads: the message itself, not a copy
 	raw     [numFields][]byte
-	pairs   []Pair // metadata of the current message
+	pairs   []Pair // metadata or state of the current message
+	failure Failure
 	scratch []byte // unescaped strings and decoded base64 of the current message
 	fault   *Error // the first one found in the current message
 }
@@ -47,7 +48,7 @@ func (d *Decoder) fail(what, problem string) {
 // because properties come in any order and dataType may follow data. A null is
 // the same as no property at all: many serializers write it for an unset field.
 func (d *Decoder) split(msg []byte) {
-	clear(d.raw[:])
+	clear(d.raw[:firstNested])
 	d.scratch = d.scratch[:0]
 	d.fault = nil
 	if tooDeep(msg) {
@@ -62,7 +63,7 @@ func (d *Decoder) split(msg []byte) {
 	}
 	d.tokens.ReadToken() // the '{', cannot fail
 	for d.fault == nil && d.tokens.PeekKind() == '"' {
-		d.readProperty(msg)
+		d.readProperty(msg, fieldByName)
 	}
 	if _, err := d.tokens.ReadToken(); err != nil { // the '}', or what stands in its place
 		d.failSyntax("message", err)
@@ -70,21 +71,50 @@ func (d *Decoder) split(msg []byte) {
 	if _, err := d.tokens.ReadToken(); err != io.EOF {
 		d.fail("message", "more follows the JSON object")
 	}
-	for f, raw := range d.raw {
+	dropNulls(d.raw[:firstNested])
+}
+
+func dropNulls(values [][]byte) {
+	for i, raw := range values {
 		if string(raw) == "null" {
-			d.raw[f] = nil
+			values[i] = nil
 		}
 	}
 }
 
-// readProperty reads one name and its value.
-func (d *Decoder) readProperty(msg []byte) {
+// descend keeps the raw values of those properties of the object in f that this
+// package knows, as split does for the message.
+func (d *Decoder) descend(f field) {
+	clear(d.raw[firstNested:])
+	object := d.enter(f)
+	for object != nil && d.fault == nil && d.tokens.PeekKind() == '"' {
+		d.readProperty(object, func(name []byte) field { return fieldWithin(f, name) })
+	}
+	dropNulls(d.raw[firstNested:])
+}
+
+// enter makes the tokenizer read the object in f, which is known to be valid JSON,
+// from its first property on. It returns nil if there is none.
+func (d *Decoder) enter(f field) (object []byte) {
+	object = d.raw[f]
+	if d.checkObject(f); object == nil || d.fault != nil {
+		return nil
+	}
+	d.source = *bytes.NewBuffer(object)
+	d.tokens.Reset(&d.source, tokenOptions...)
+	d.tokens.ReadToken() // the '{'
+	return object
+}
+
+// readProperty reads one name and its value, which is kept if the property is one
+// that find knows. They are a part of msg.
+func (d *Decoder) readProperty(msg []byte, find func(name []byte) field) {
 	name, err := d.tokens.ReadValue()
 	if err != nil {
 		d.failSyntax("message", err)
 		return
 	}
-	f := fieldByName(d.unquote(name))
+	f := find(d.unquote(name))
 	value, err := d.tokens.ReadValue()
 	switch {
 	case err != nil:
@@ -194,6 +224,8 @@ func describe(raw []byte) string {
 		return "an array"
 	case 't', 'f':
 		return "a boolean"
+	case 'n':
+		return "null"
 	default:
 		return "a number"
 	}

@@ -1,5 +1,7 @@
 package wire
 
+import "strings"
+
 // field is a property of a client message that this package interprets.
 type field uint8
 
@@ -21,10 +23,28 @@ const (
 	fieldToken
 	fieldTokenExpiring
 	fieldConflationKey
+	fieldHistory
+	fieldStreamID
+	fieldStreamSequenceID
+	fieldError
+	fieldState
+	fieldPresence
+
+	// Properties of the objects in some of the above.
+	fieldStreamStartID
+	fieldIdleTimeout
+	fieldErrorMessage
+	fieldUserErrorCode
+	fieldHistoryLast
+	fieldHistorySince
+	fieldHistoryEpoch
 	numFields
+
+	firstNested = fieldStreamStartID
 )
 
-// String returns the property name, or "message" for noField.
+// String returns the property name, behind that of the object it is in, or
+// "message" for noField.
 func (f field) String() string { return fieldNames[f] }
 
 var fieldNames = [numFields]string{
@@ -45,12 +65,37 @@ var fieldNames = [numFields]string{
 	fieldToken:         "token",
 	fieldTokenExpiring: "tokenExpiring",
 	fieldConflationKey: "conflationKey",
+
+	fieldHistory:          "history",
+	fieldStreamID:         "streamId",
+	fieldStreamSequenceID: "streamSequenceId",
+	fieldError:            "error",
+	fieldState:            "state",
+	fieldPresence:         "presence",
+
+	fieldStreamStartID: "stream.streamId",
+	fieldIdleTimeout:   "stream.idleTimeoutMs",
+	fieldErrorMessage:  "error.message",
+	fieldUserErrorCode: "error.userErrorCode",
+	fieldHistoryLast:   "history.last",
+	fieldHistorySince:  "history.since",
+	fieldHistoryEpoch:  "history.epoch",
 }
 
-// fieldByName finds the property with exactly that name.
+// fieldByName finds the property of the message with exactly that name.
 func fieldByName(name []byte) field {
-	for f := noField + 1; f < numFields; f++ {
+	for f := noField + 1; f < firstNested; f++ {
 		if string(name) == fieldNames[f] {
+			return f
+		}
+	}
+	return noField
+}
+
+// fieldWithin finds the property of the object in parent with exactly that name.
+func fieldWithin(parent field, name []byte) field {
+	for f := firstNested; f < numFields; f++ {
+		if object, own, _ := strings.Cut(fieldNames[f], "."); object == fieldNames[parent] && own == string(name) {
 			return f
 		}
 	}

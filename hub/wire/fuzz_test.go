@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -40,12 +41,10 @@ func FuzzDecode(f *testing.F) {
 		if req.Kind == SendToGroup {
 			checkGroupMessage(t, onward, string(want.Group), "", want.DataType, want.Data)
 		}
-		if req.Kind <= CancelInvocation || req.Kind >= Auth {
-			if err := (JSONv1{}).Decode(&d, true, back, &req); err != nil {
-				t.Fatalf("%s: %v", back, err)
-			}
-			compareRequests(t, &req, &want)
+		if err := (JSONv1{}).Decode(&d, true, back, &req); err != nil {
+			t.Fatalf("%s: %v", back, err)
 		}
+		compareRequests(t, &req, &want)
 	})
 }
 
@@ -114,12 +113,18 @@ func compareRequests(t *testing.T, got, want *Request) {
 		got.NoEcho == want.NoEcho && got.HasAck == want.HasAck && got.AckID == want.AckID &&
 		got.TTL == want.TTL && got.SequenceID == want.SequenceID && got.Notices == want.Notices &&
 		bytes.Equal(got.InvocationID, want.InvocationID) && bytes.Equal(got.Token, want.Token) &&
-		bytes.Equal(got.ConflationKey, want.ConflationKey) && slices.EqualFunc(got.Metadata, want.Metadata, func(a, b Pair) bool {
-		return bytes.Equal(a.Key, b.Key) && bytes.Equal(a.Value, b.Value)
-	})
+		bytes.Equal(got.ConflationKey, want.ConflationKey) && equalPairs(got.Metadata, want.Metadata) &&
+		bytes.Equal(got.StreamID, want.StreamID) && got.Sequence == want.Sequence && got.IdleTimeout == want.IdleTimeout &&
+		got.HasData == want.HasData && equalPairs(got.State, want.State) && describeRest(got) == describeRest(want)
 	if !same {
 		t.Fatalf("got %s\nwant %s", describeResult(got, nil), describeResult(want, nil))
 	}
+}
+
+func equalPairs(a, b []Pair) bool {
+	return slices.EqualFunc(a, b, func(a, b Pair) bool {
+		return bytes.Equal(a.Key, b.Key) && bytes.Equal(a.Value, b.Value)
+	})
 }
 
 // naiveDecode is Decode written for reading. Where encoding/json is more
@@ -169,7 +174,8 @@ func naiveDecode(msg []byte) (req Request, ok bool) {
 		}
 	}
 	var group, event string
-	if req.Kind == JoinGroup || req.Kind == LeaveGroup || req.Kind == SendToGroup {
+	switch req.Kind {
+	case JoinGroup, LeaveGroup, SendToGroup, StreamStart, SetGroupState, SubscribeGroupState, UnsubscribeGroupState:
 		if !must("group", &group) || len(group) > MaxGroup || strings.TrimSpace(group) == "" {
 			return req, false
 		}
@@ -182,6 +188,23 @@ func naiveDecode(msg []byte) (req Request, ok bool) {
 		return ok
 	}
 	switch req.Kind {
+	case JoinGroup:
+		req.History, ok = naiveHistory(properties["history"])
+		return req, ok
+	case StreamStart:
+		ok = optional("noEcho", &req.NoEcho) && naiveStream(properties["stream"], &req)
+		return req, ok && !given(properties["data"])
+	case StreamEnd:
+		ok := text("streamId", &req.StreamID, MaxID)
+		return req, ok && naiveFailure(properties["error"], &req)
+	case SetGroupState:
+		req.HasState = given(properties["state"])
+		req.State, ok = naiveTexts(properties["state"], func(p Pair, total int) bool {
+			return len(p.Key) > 0 && len(p.Key) <= maxStateKey && total <= MaxState
+		})
+		return req, ok
+	case SubscribeGroupState:
+		return req, optional("presence", &req.Presence)
 	case SequenceAck:
 		return req, must("sequenceId", &req.SequenceID)
 	case Auth:
@@ -212,11 +235,23 @@ func naiveDecode(msg []byte) (req Request, ok bool) {
 		}
 		req.Event = []byte(event)
 	}
+	if req.Kind == StreamData {
+		if !text("streamId", &req.StreamID, MaxID) || !optional("streamSequenceId", &req.Sequence) {
+			return req, false
+		}
+		if !given(properties["streamSequenceId"]) && !given(properties["data"]) {
+			return req, true
+		}
+		if req.Sequence == 0 {
+			return req, false
+		}
+	}
 	data := properties["data"]
-	if req.Kind != SendToGroup && req.Kind != Event && (req.Kind != Invoke || data == nil || string(data) == "null") {
+	if req.Kind != SendToGroup && req.Kind != Event && req.Kind != StreamData && (req.Kind != Invoke || !given(data)) {
 		return req, true
 	}
-	if req.Kind != Invoke {
+	req.HasData = true
+	if req.Kind == SendToGroup || req.Kind == Event {
 		if req.Metadata, ok = naiveMetadata(properties["metadata"]); !ok {
 			return req, false
 		}
@@ -235,7 +270,7 @@ func naiveDecode(msg []byte) (req Request, ok bool) {
 	if known := []string{"json", "text", "binary", "protobuf"}; !slices.ContainsFunc(known, func(k string) bool { return asciiEqualFold(dataType, k) }) {
 		return req, false
 	}
-	if (data == nil || string(data) == "null") && len(req.Metadata) > 0 {
+	if !given(data) && len(req.Metadata) > 0 {
 		req.DataType = Text
 		return req, true
 	}
@@ -265,9 +300,15 @@ var (
 	metadataValue = regexp.MustCompile(`^[ -~]*$`)
 )
 
-// naiveMetadata reads the metadata of a message, nil for none.
 func naiveMetadata(raw json.RawMessage) (pairs []Pair, ok bool) {
-	if raw == nil || string(raw) == "null" {
+	return naiveTexts(raw, func(p Pair, total int) bool {
+		return metadataKey.Match(p.Key) && metadataValue.Match(p.Value) && len(p.Value) <= maxMetadataValue && total <= MaxMetadata
+	})
+}
+
+// naiveTexts reads an object of strings, nil for none.
+func naiveTexts(raw json.RawMessage, valid func(p Pair, total int) bool) (pairs []Pair, ok bool) {
+	if !given(raw) {
 		return nil, true
 	}
 	decoder := json.NewDecoder(bytes.NewReader(raw))
@@ -281,14 +322,91 @@ func naiveMetadata(raw json.RawMessage) (pairs []Pair, ok bool) {
 		value, isText := token.(string)
 		key := name.(string)
 		total += len(key) + len(value)
-		if err != nil || !isText || seen[key] || !metadataKey.MatchString(key) || !metadataValue.MatchString(value) || len(value) > maxMetadataValue ||
-			total > MaxMetadata || len(pairs) == maxMetadataPairs {
+		p := Pair{[]byte(key), []byte(value)}
+		if err != nil || !isText || seen[key] || !valid(p, total) || len(pairs) == maxPairs {
 			return nil, false
 		}
 		seen[key] = true
-		pairs = append(pairs, Pair{[]byte(key), []byte(value)})
+		pairs = append(pairs, p)
 	}
 	return pairs, true
+}
+
+// given reports whether a property is there.
+func given(raw json.RawMessage) bool { return raw != nil && string(raw) != "null" }
+
+// naiveObject reads an object whose properties in names must be given once at most.
+func naiveObject(raw json.RawMessage, names ...string) (properties map[string]json.RawMessage, ok bool) {
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	if start, _ := decoder.Token(); start != json.Delim('{') {
+		return nil, false
+	}
+	properties = map[string]json.RawMessage{}
+	for decoder.More() {
+		token, _ := decoder.Token()
+		name := token.(string)
+		var value json.RawMessage
+		if decoder.Decode(&value) != nil {
+			return nil, false
+		}
+		if _, twice := properties[name]; twice && slices.Contains(names, name) {
+			return nil, false
+		}
+		properties[name] = value
+	}
+	return properties, true
+}
+
+// naiveText reads a property that need not be there.
+func naiveText(raw json.RawMessage, most int) (text []byte, ok bool) {
+	if !given(raw) {
+		return nil, true
+	}
+	var s string
+	ok = json.Unmarshal(raw, &s) == nil && len(s) <= most
+	return []byte(s), ok
+}
+
+func naiveHistory(raw json.RawMessage) (h History, ok bool) {
+	if !given(raw) {
+		return h, true
+	}
+	p, ok := naiveObject(raw, "last", "since", "epoch")
+	h.Wanted = true
+	epoch, okEpoch := naiveText(p["epoch"], MaxID)
+	if !ok || !okEpoch || given(p["last"]) == given(p["since"]) {
+		return h, false
+	}
+	if given(p["last"]) {
+		return h, json.Unmarshal(p["last"], &h.Last) == nil && h.Last > 0
+	}
+	h.Epoch = epoch
+	return h, json.Unmarshal(p["since"], &h.Since) == nil && len(epoch) > 0
+}
+
+func naiveStream(raw json.RawMessage, req *Request) (ok bool) {
+	p, ok := naiveObject(raw, "streamId", "idleTimeoutMs")
+	if req.StreamID, _ = naiveText(p["streamId"], MaxID); !ok || len(req.StreamID) == 0 {
+		return false
+	}
+	if !given(p["idleTimeoutMs"]) {
+		return true
+	}
+	var ms uint32
+	ok = json.Unmarshal(p["idleTimeoutMs"], &ms) == nil && ms > 0
+	req.IdleTimeout = time.Duration(ms) * time.Millisecond
+	return ok
+}
+
+func naiveFailure(raw json.RawMessage, req *Request) (ok bool) {
+	if !given(raw) {
+		return true
+	}
+	p, ok := naiveObject(raw, "message", "userErrorCode")
+	message, okMessage := naiveText(p["message"], maxFailure)
+	code, okCode := naiveText(p["userErrorCode"], maxFailure)
+	req.Failure = &Failure{message, code}
+	return ok && okMessage && okCode
 }
 
 var eventName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,127}$`)

@@ -88,14 +88,17 @@ func describeResult(req *Request, err error) string {
 	if req.NoEcho {
 		s += " noEcho"
 	}
-	for _, p := range req.Metadata {
+	for _, p := range append(req.Metadata, req.State...) {
 		s += fmt.Sprintf(" %s:%q", p.Key, p.Value)
 	}
-	for name, text := range map[string][]byte{"invocation": req.InvocationID, "token": req.Token, "key": req.ConflationKey} {
+	for name, text := range map[string][]byte{
+		"invocation": req.InvocationID, "token": req.Token, "key": req.ConflationKey, "stream": req.StreamID,
+	} {
 		if text != nil {
 			s += fmt.Sprintf(" %s=%q", name, text)
 		}
 	}
+	s += describeRest(req)
 	if req.TTL > 0 {
 		s += fmt.Sprintf(" ttl=%d", req.TTL)
 	}
@@ -111,10 +114,36 @@ func describeResult(req *Request, err error) string {
 	return s
 }
 
+// describeRest is that of what few messages have.
+func describeRest(req *Request) (s string) {
+	if req.Sequence > 0 {
+		s += fmt.Sprintf(" part=%d", req.Sequence)
+	}
+	if req.IdleTimeout > 0 {
+		s += fmt.Sprintf(" idle=%v", req.IdleTimeout)
+	}
+	if f := req.Failure; f != nil {
+		s += fmt.Sprintf(" failure=%q,%q", f.Message, f.UserErrorCode)
+	}
+	if req.HasState {
+		s += " hasState"
+	}
+	if req.Presence {
+		s += " presence"
+	}
+	if h := req.History; h.Wanted {
+		s += fmt.Sprintf(" history=%d,%d,%q", h.Last, h.Since, h.Epoch)
+	}
+	return s
+}
+
 func TestAppendVectors(t *testing.T) {
 	g := JSONv1{}
 	message := func(t DataType, data string) []byte {
 		return g.AppendMessage(nil, &Message{Group: "g", FromUser: "alice", DataType: t, Data: []byte(data)})
+	}
+	streamMessage := func(data string, s *StreamInfo) []byte {
+		return g.AppendMessage(nil, &Message{Group: "g", DataType: Text, Data: []byte(data), Stream: s})
 	}
 	var got strings.Builder
 	for _, v := range []struct {
@@ -127,6 +156,25 @@ func TestAppendVectors(t *testing.T) {
 		{"message with metadata", g.AppendMessage(nil, &Message{Group: "g", DataType: Text, Data: []byte("x"), Metadata: []Pair{{[]byte("a"), []byte(`"`)}, {[]byte("b"), nil}}})},
 		{"protobuf message", g.AppendMessage(nil, &Message{DataType: Protobuf, Data: []byte{1}})},
 		{"numbered message", JSONReliableV1{}.AppendSequenceID(JSONReliableV1{}.AppendMessage(nil, &Message{DataType: JSON, Data: []byte("1")}), 7)},
+		{"message with an offset", g.Offsets().AppendMessage(nil, &Message{Group: "g", DataType: JSON, Data: []byte("1"), Offset: 7})},
+		{"message without an offset", g.AppendMessage(nil, &Message{Group: "g", DataType: JSON, Data: []byte("1"), Offset: 7})},
+		{"numbered message with an offset", JSONReliableV1{}.AppendSequenceID(JSONReliableV1{}.Offsets().AppendMessage(nil, &Message{Group: "g", DataType: JSON, Data: []byte("1"), Offset: 7}), 8)},
+		{"stream, a part", streamMessage("x", &StreamInfo{ID: "s", Sequence: 2})},
+		{"stream, its end", streamMessage("", &StreamInfo{ID: "s", Sequence: 3, End: true})},
+		{"stream, its end with an error", streamMessage("", &StreamInfo{ID: "s", Sequence: 3, End: true, Error: &StreamError{Name: UserError, Message: "m", UserErrorCode: "c"}})},
+		{"stream, broken off", streamMessage("", &StreamInfo{ID: "s", Sequence: 3, End: true, Error: &StreamError{Name: IdleTimeout, Message: "m"}})},
+		{"stream ack", g.AppendStreamAck(nil, "s", 1)},
+		{"stream nack", g.AppendStreamNack(nil, "s", 4, InvalidSequenceID, "m")},
+		{"stream closed", g.AppendStreamClosed(nil, "s", "", "")},
+		{"stream closed, with an error", g.AppendStreamClosed(nil, "s", StreamNotFound, "m")},
+		{"group state, all", g.AppendGroupState(nil, &GroupState{Group: "g", Snapshot: true, Items: []StateItem{
+			{ConnectionID: "c-1", UserID: "alice", HasState: true, State: []Pair{{[]byte("mood"), []byte("\"good\"")}}, UpdatedAt: 1700000000000},
+			{ConnectionID: "c-2", UpdatedAt: 1},
+		}})},
+		{"group state, nobody", g.AppendGroupState(nil, &GroupState{Group: "g", Snapshot: true})},
+		{"group state, joined", g.AppendGroupState(nil, &GroupState{Group: "g", Items: []StateItem{{ConnectionID: "c-1", Event: MemberJoined}}})},
+		{"group state, left", g.AppendGroupState(nil, &GroupState{Group: "g", Items: []StateItem{{ConnectionID: "c-1", Event: MemberLeft}}})},
+		{"history", g.AppendHistory(nil, &HistoryInfo{Group: "g", Epoch: "e", Offset: 7, Complete: true})},
 		{"disconnected", g.AppendDisconnected(nil, "node is \"draining\"", 0)},
 		{"disconnected, come back later", g.AppendDisconnected(nil, "service restart", 3200*time.Millisecond)},
 		{"disconnected, no reason", g.AppendDisconnected(nil, "", 0)},

@@ -9,7 +9,11 @@ import (
 
 // JSONv1 is the grammar json.sluice.v1, one JSON object per text message, and
 // the same under its compatible name.
-type JSONv1 struct{}
+type JSONv1 struct {
+	// offsets has the place of messages in the history of their group written,
+	// which only members get who have asked for it.
+	offsets bool
+}
 
 var _ Grammar = JSONv1{}
 
@@ -21,8 +25,7 @@ func (JSONv1) Binary(*Message) bool { return false }
 
 // Decode implements Grammar. The whole message must be valid JSON (RFC 8259)
 // of valid UTF-8, nested at most 64 deep, and give no property of the grammar
-// twice. Unknown properties are ignored, and null counts as absent. Of a stream
-// only the form is checked: nothing here acts on one.
+// twice. Unknown properties are ignored, and null counts as absent.
 func (JSONv1) Decode(d *Decoder, text bool, msg []byte, req *Request) error {
 	*req = Request{}
 	if !text {
@@ -43,7 +46,10 @@ func (d *Decoder) interpret(req *Request) {
 	req.Kind = d.kind()
 	req.AckID, req.HasAck = d.uint(fieldAckID, math.MaxUint64)
 	switch req.Kind {
-	case JoinGroup, LeaveGroup:
+	case JoinGroup:
+		req.Group = d.group()
+		req.History = d.history()
+	case LeaveGroup, UnsubscribeGroupState:
 		req.Group = d.group()
 	case SendToGroup:
 		req.Group = d.group()
@@ -68,6 +74,23 @@ func (d *Decoder) interpret(req *Request) {
 		}
 	case CancelInvocation:
 		req.InvocationID = d.id(fieldInvocationID)
+	case StreamStart:
+		req.Group = d.group()
+		req.NoEcho = d.bool(fieldNoEcho)
+		d.streamStart(req)
+	case StreamData:
+		req.StreamID = d.id(fieldStreamID)
+		d.streamPart(req)
+	case StreamEnd:
+		req.StreamID = d.id(fieldStreamID)
+		req.Failure = d.streamFailure()
+	case SetGroupState:
+		req.Group = d.group()
+		req.HasState = d.raw[fieldState] != nil
+		req.State = d.texts(fieldState, (*Decoder).checkState)
+	case SubscribeGroupState:
+		req.Group = d.group()
+		req.Presence = d.bool(fieldPresence)
 	case Auth:
 		req.Token = d.str(fieldToken)
 	case Notify:
@@ -89,7 +112,6 @@ func (d *Decoder) kind() Kind {
 	case !ok:
 		d.fail("type", "unknown value "+quoteShort(name))
 	case kind == SendToGroup && d.raw[fieldStream] != nil:
-		d.checkObject(fieldStream)
 		return StreamStart
 	}
 	return kind
@@ -116,7 +138,7 @@ func (d *Decoder) sequence() uint64 {
 	return id
 }
 
-// id reads the id of an invocation, which must be there.
+// id reads the id of an invocation or a stream, which must be there.
 func (d *Decoder) id(f field) []byte {
 	id := d.str(f)
 	switch {

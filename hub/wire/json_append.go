@@ -46,15 +46,20 @@ func (JSONv1) AppendAck(dst []byte, ackID uint64, name ErrorName, message string
 	if name == "" {
 		return append(dst, `,"success":true}`...)
 	}
-	dst = append(dst, `,"success":false,"error":{"name":`...)
+	dst = append(dst, `,"success":false`...)
+	dst = appendError(dst, name, message)
+	return append(dst, '}')
+}
+
+func appendError(dst []byte, name ErrorName, message string) []byte {
+	dst = append(dst, `,"error":{"name":`...)
 	dst = appendString(dst, name)
-	dst = append(dst, `,"message":`...)
-	dst = appendString(dst, message)
-	return append(dst, `}}`...)
+	dst = appendText(dst, "message", message)
+	return append(dst, '}')
 }
 
 // AppendMessage implements Grammar.
-func (JSONv1) AppendMessage(dst []byte, m *Message) []byte {
+func (g JSONv1) AppendMessage(dst []byte, m *Message) []byte {
 	if m.Group == "" {
 		dst = append(dst, `{"type":"message","from":"server"`...)
 	} else {
@@ -67,12 +72,22 @@ func (JSONv1) AppendMessage(dst []byte, m *Message) []byte {
 	}
 	dst = appendData(dst, m.DataType, m.Data)
 	dst = appendMetadata(dst, m.Metadata)
+	dst = appendStream(dst, m.Stream)
+	if g.offsets && m.Offset > 0 {
+		dst = appendUint(dst, "offset", m.Offset)
+	}
 	return append(dst, '}')
 }
 
 // AppendPong implements Grammar.
 func (JSONv1) AppendPong(dst []byte) []byte {
 	return append(dst, `{"type":"pong"}`...)
+}
+
+// appendText appends a property that is a string.
+func appendText[S ~[]byte | ~string](dst []byte, name string, text S) []byte {
+	dst = append(append(append(dst, `,"`...), name...), `":`...)
+	return appendString(dst, text)
 }
 
 func appendGroup[S ~[]byte | ~string](dst []byte, group S) []byte {

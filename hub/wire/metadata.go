@@ -1,74 +1,73 @@
 package wire
 
-import (
-	"bytes"
-
-	"github.com/go-json-experiment/json/jsontext"
-)
+import "bytes"
 
 // Limits of one entry of metadata, in bytes. Metadata travels in HTTP headers to
 // services, so it has the form of such.
 const (
 	maxMetadataKey   = 256
 	maxMetadataValue = 1024
-
-	// maxMetadataPairs keeps the search for repeated keys short.
-	maxMetadataPairs = 100
 )
+
+// maxPairs is how many entries metadata or a state has at most. It keeps the search
+// for repeated keys short.
+const maxPairs = 100
 
 // metadata reads the metadata, if there is any.
 func (d *Decoder) metadata(req *Request) {
-	raw := d.raw[fieldMetadata]
-	if raw == nil || d.fault != nil {
-		return
-	}
-	d.checkObject(fieldMetadata)
-	if d.fault != nil {
-		return
-	}
-	d.pairs = d.pairs[:0]
-	d.source = *bytes.NewBuffer(raw)
-	d.tokens.Reset(&d.source, tokenOptions...)
-	d.tokens.ReadToken() // the '{'; the whole is known to be valid
-	total := 0
-	for d.fault == nil && d.tokens.PeekKind() == '"' {
-		p := Pair{Key: d.member(raw), Value: d.member(raw)}
-		total += len(p.Key) + len(p.Value)
-		d.checkPair(p, total)
-		d.pairs = append(d.pairs, p)
-	}
-	req.Metadata = d.pairs
+	req.Metadata = d.texts(fieldMetadata, (*Decoder).checkMetadata)
 }
 
-// member reads the next name or value of an object as text.
-func (d *Decoder) member(raw []byte) []byte {
+// texts reads the object of strings in f, nil for none. check sees each entry, and
+// how many bytes all of them have so far.
+func (d *Decoder) texts(f field, check func(d *Decoder, p Pair, total int)) []Pair {
+	if d.raw[f] == nil || d.fault != nil {
+		return nil
+	}
+	d.pairs = d.pairs[:0]
+	object, total := d.enter(f), 0
+	for d.fault == nil && d.tokens.PeekKind() == '"' {
+		p := Pair{Key: d.member(f, object), Value: d.member(f, object)}
+		total += len(p.Key) + len(p.Value)
+		if d.fault == nil {
+			check(d, p, total)
+		}
+		d.checkRepeated(f, p)
+		d.pairs = append(d.pairs, p)
+	}
+	return d.pairs
+}
+
+// member reads the next name or value of the object in f as text.
+func (d *Decoder) member(f field, object []byte) []byte {
 	v, _ := d.tokens.ReadValue()
 	if d.fault != nil {
 		return nil
 	}
 	if len(v) == 0 || v[0] != '"' {
-		d.fail("metadata", "want strings as values, got "+describe(v))
+		d.fail(f.String(), "want strings as values, got "+describe(v))
 		return nil
 	}
 	end := int(d.tokens.InputOffset())
-	return d.unquote(raw[end-len(v) : end : end])
+	return d.unquote(object[end-len(v) : end : end])
 }
 
-func (d *Decoder) checkPair(p Pair, total int) {
+func (d *Decoder) checkRepeated(f field, p Pair) {
+	for _, known := range d.pairs {
+		if bytes.Equal(known.Key, p.Key) {
+			d.fail(f.String(), "the key "+quoteShort(p.Key)+" is given twice")
+		}
+	}
+}
+
+func (d *Decoder) checkMetadata(p Pair, total int) {
 	switch {
-	case d.fault != nil:
 	case len(p.Key) == 0 || len(p.Key) > maxMetadataKey || bytes.IndexFunc(p.Key, notToken) >= 0:
 		d.fail("metadata", "the key "+quoteShort(p.Key)+" is not a name of letters, digits and - _ .")
 	case len(p.Value) > maxMetadataValue || bytes.IndexFunc(p.Value, notPrintable) >= 0:
 		d.fail("metadata", "the value of "+quoteShort(p.Key)+" is too long or not printable ASCII")
-	case total > MaxMetadata || len(d.pairs) == maxMetadataPairs:
+	case total > MaxMetadata || len(d.pairs) == maxPairs:
 		d.fail("metadata", "too large")
-	default:
-		for _, known := range d.pairs {
-			if bytes.Equal(known.Key, p.Key) {
-				d.fail("metadata", "the key "+quoteShort(p.Key)+" is given twice")
-			}
-		}
 	}
 }
 
@@ -88,14 +87,20 @@ func appendMetadata(dst []byte, pairs []Pair) []byte {
 	if len(pairs) == 0 {
 		return dst
 	}
-	dst = append(dst, `,"metadata":{`...)
+	dst = append(dst, `,"metadata":`...)
+	return appendPairs(dst, pairs)
+}
+
+// appendPairs appends an object of strings.
+func appendPairs(dst []byte, pairs []Pair) []byte {
+	dst = append(dst, '{')
 	for i, p := range pairs {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst, _ = jsontext.AppendQuote(dst, p.Key)
+		dst = appendString(dst, p.Key)
 		dst = append(dst, ':')
-		dst, _ = jsontext.AppendQuote(dst, p.Value)
+		dst = appendString(dst, p.Value)
 	}
 	return append(dst, '}')
 }
