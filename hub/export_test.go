@@ -22,6 +22,9 @@ const (
 	PublicationSize = unsafe.Sizeof(publication{})
 )
 
+// MaxStreams is how many streams a session has under way.
+const MaxStreams = maxStreams
+
 // Speak teaches the node one more grammar; before the first session only.
 func (n *Node) Speak(g wire.Grammar) { n.speak(g) }
 

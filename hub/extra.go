@@ -17,15 +17,17 @@ type extra struct {
 
 	// pipe is the group to which a raw client publishes all it says; nil for
 	// none.
-	pipe       []byte
-	pipeNoEcho bool
+	pipe []byte
 
 	reliable *reliable // nil where the session ends with its connection
+	streams  []stream  // those that are under way
 
 	// notice is when the client is to hear that its token expires; 0 for never.
 	notice wheel.Tick
 	// wantsNotice: it has asked for that.
 	wantsNotice bool
+
+	pipeNoEcho bool // it does not get what it publishes to its pipe
 }
 
 // WheelNode gives the lane's wheel its place in the extra.
@@ -49,6 +51,11 @@ func (x *extra) arm() {
 			due = r
 		}
 	}
+	for i := range x.streams {
+		if t := x.streams[i].until; due == 0 || t < due {
+			due = t
+		}
+	}
 	if due == 0 {
 		w.Disarm(x)
 		return
@@ -63,6 +70,7 @@ func (x *extra) onDeadline() {
 	if x.notice != 0 && now >= x.notice {
 		s.tokenExpiring()
 	}
+	s.endSilent(now)
 	if x.reliable != nil {
 		x.reliable.overdue(s, now)
 	}

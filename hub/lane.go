@@ -29,6 +29,7 @@ type lane struct {
 	decoder  wire.Decoder
 	request  wire.Request
 	outgoing wire.Message
+	part     wire.StreamInfo // of outgoing, if it is a part of a stream
 	wheel    *wheel.Wheel[extra, *extra]
 
 	ticking atomic.Bool // a tick is on its way to the loop

@@ -30,6 +30,11 @@ const (
 	handlerFailed
 	unsupported
 	overloaded
+	streamNotFound
+	streamExists
+	tooManyStreams
+	streamOutOfOrder
+	streamIdle
 	duplicate
 	notResumed
 	unackedFull
@@ -60,6 +65,13 @@ var refusals = [refusalCount]struct {
 	handlerFailed: {"handler_failed", wire.InternalServerError, "the handler of events has failed", frame.CloseInternalError, nil},
 	unsupported:   {"unsupported", wire.BadRequest, "this kind of message is not supported", 0, nil},
 	overloaded:    {"overloaded", wire.InternalServerError, "overloaded, try again", 0, ErrOverloaded},
+
+	// Of streams. One that breaks off for another reason has that one's name.
+	streamNotFound:   {"stream_not_found", wire.StreamNotFound, "there is no such stream, or it is over", 0, nil},
+	streamExists:     {"stream_exists", wire.BadRequest, "a stream with this id is under way", 0, nil},
+	tooManyStreams:   {"too_many_streams", wire.BadRequest, "the connection has as many streams under way as allowed", 0, nil},
+	streamOutOfOrder: {"stream_out_of_order", wire.InvalidSequenceID, "another part of the stream is awaited", 0, nil},
+	streamIdle:       {"stream_idle", wire.IdleTimeout, "nothing came for as long as the stream may be silent", 0, nil},
 
 	// Not a refusal to the client: what it asks for is done.
 	duplicate: {"duplicate", wire.Duplicate, "a request with this ackId was done already", 0, nil},

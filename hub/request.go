@@ -40,6 +40,12 @@ func (s *Session) handle(req *wire.Request) {
 		if h := s.hub.handler(); h != nil {
 			h.Cancel(s.info(), req.InvocationID)
 		}
+	case wire.StreamStart:
+		s.answer(req, s.startStream(req))
+	case wire.StreamData:
+		s.answer(req, s.streamPart(req))
+	case wire.StreamEnd:
+		s.answer(req, s.finishStream(req))
 	case wire.Auth:
 		s.answer(req, s.refresh(req))
 	case wire.Notify:
@@ -83,28 +89,43 @@ func (s *Session) requestLeave(req *wire.Request) refusal {
 	return accepted
 }
 
-// sendToGroup publishes to a group; the sender need not be in it. A group that
-// nobody is in does not exist, and publishing to it is a success.
+// sendToGroup publishes to a group; the sender need not be in it.
 func (s *Session) sendToGroup(req *wire.Request) refusal {
+	if r := s.mayPublish(req.Group, len(req.Data)); r != accepted {
+		return r
+	}
+	s.lane.outgoing = wire.Message{DataType: req.DataType, Data: req.Data, Metadata: req.Metadata}
+	return s.publish(req.Group, req.NoEcho, req.ConflationKey, time.Duration(req.TTL)*time.Second)
+}
+
+// mayPublish judges a message of that many bytes for a group before anything is
+// done for it.
+func (s *Session) mayPublish(group []byte, size int) refusal {
 	switch {
-	case !s.allowed(auth.SendToGroup, req.Group):
+	case !s.allowed(auth.SendToGroup, group):
 		return forbidden
-	case !s.hub.admits(len(req.Data)):
+	case !s.hub.admits(size):
 		return rateLimited
 	}
+	return accepted
+}
+
+// publish publishes the lane's outgoing message to a group, as the client's. A
+// group that nobody is in does not exist, and publishing to it is a success.
+func (s *Session) publish(group []byte, noEcho bool, conflationKey []byte, ttl time.Duration) refusal {
 	s.tally().published.Add(1)
-	g, ok := s.hub.groups.Load(string(req.Group))
+	g, ok := s.hub.groups.Load(string(group))
 	if !ok {
 		s.lane.fanOut.Observe(0)
 		return accepted
 	}
 	m := &s.lane.outgoing
-	*m = wire.Message{Group: g.name, FromUser: s.user, DataType: req.DataType, Data: req.Data, Metadata: req.Metadata}
+	m.Group, m.FromUser = g.name, s.user
 	var except *Session
-	if req.NoEcho {
+	if noEcho {
 		except = s
 	}
-	return s.lane.publish(g, m, req.ConflationKey, except, s.hub.node.after(time.Duration(req.TTL)*time.Second))
+	return s.lane.publish(g, m, conflationKey, except, s.hub.node.after(ttl))
 }
 
 // fail ends a client that broke the grammar.

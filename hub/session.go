@@ -99,6 +99,7 @@ func (s *Session) Closed() {
 	s.flags |= flagClosing | flagGone
 	s.forget()
 	s.leaveAll()
+	s.endStreams()
 	s.hub.unregister(s)
 	s.hub.sessions.Add(-1)
 	if s.extra != nil {

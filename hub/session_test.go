@@ -99,7 +99,7 @@ func TestRequests(t *testing.T) {
 			`"name":"Forbidden","message":"no role allows this for the group"`},
 		{"event", everything, `{"type":"event","event":"e","data":1`, "no_handler",
 			`"name":"InternalServerError","message":"the hub has no handler for events"`},
-		{"stream", everything, `{"type":"sendToGroup","group":"there","stream":{"streamId":"s"}`, "unsupported",
+		{"new token", everything, `{"type":"auth","token":"t"`, "unsupported",
 			`"name":"BadRequest","message":"this kind of message is not supported"`},
 		{"sequence ack", everything, `{"type":"sequenceAck","sequenceId":3`, "", "silent"},
 		{"ping", nil, `{"type":"ping"`, "", "pong"},

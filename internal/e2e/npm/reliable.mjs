@@ -7,31 +7,18 @@
 import { WebPubSubServiceClient } from "@azure/web-pubsub";
 import { WebPubSubClient } from "@azure/web-pubsub-client";
 import assert from "node:assert/strict";
-import net from "node:net";
+import { cuttable } from "./network.mjs";
 
 const [clientHost, apiHost, key] = process.argv.slice(2);
 const hub = "sdk";
 const service = new WebPubSubServiceClient(`Endpoint=http://${apiHost};AccessKey=${key};Version=1.0;`, hub, { allowInsecureConnection: true });
 
-// A network that can be cut: everything goes through it.
-const sockets = new Set();
-const [host, port] = clientHost.split(":");
-const network = net.createServer((client) => {
-  const server = net.connect(port, host);
-  for (const s of [client, server]) {
-    sockets.add(s);
-    s.on("error", () => {});
-    s.on("close", () => { client.destroy(); server.destroy(); sockets.delete(s); });
-  }
-  client.pipe(server).pipe(client);
-});
-await new Promise((resolve) => network.listen(0, "127.0.0.1", resolve));
-const cut = () => sockets.forEach((s) => s.destroy());
+const network = await cuttable(clientHost);
 
 const client = new WebPubSubClient({
   getClientAccessUrl: async () => {
     const { url } = await service.getClientAccessToken({ userId: "alice", roles: ["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"] });
-    return url.replace(apiHost, `127.0.0.1:${network.address().port}`);
+    return url.replace(apiHost, network.host);
   },
 });
 const connections = [];
@@ -48,7 +35,7 @@ const send = (text) => room.sendToAll(text, { contentType: "text/plain" });
 await send("before");
 await until(1);
 for (let i = 0; i < 3; i++) {
-  cut();
+  network.cut();
   await send(`while away ${i}`);
   await until(2 + 2 * i);
   await send(`back ${i}`);
