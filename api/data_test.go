@@ -332,6 +332,7 @@ func TestRefusedByHub(t *testing.T) {
 		{hub.ErrInvalidGroup, 400, 400},
 		{hub.ErrTooManyGroups, 409, 409},
 		{hub.ErrGroupsFull, 409, 409},
+		{hub.ErrGroupFull, 409, 409},
 		{hub.ErrTooManyRules, 409, 409},
 		{hub.ErrRateLimited, 429, 429},
 		{hub.ErrMessageTooLarge, 413, 413},

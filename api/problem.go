@@ -69,7 +69,7 @@ func problemOf(err error) *problem {
 		return badRequest("group", err.Error())
 	case errors.Is(err, auth.ErrRevocationsFull):
 		return &problem{status: http.StatusInsufficientStorage, Code: codeFull, Message: err.Error()}
-	case errors.Is(err, hub.ErrTooManyGroups), errors.Is(err, hub.ErrGroupsFull), errors.Is(err, hub.ErrTooManyRules):
+	case errors.Is(err, hub.ErrTooManyGroups), errors.Is(err, hub.ErrGroupsFull), errors.Is(err, hub.ErrGroupFull), errors.Is(err, hub.ErrTooManyRules):
 		return &problem{status: http.StatusConflict, Code: codeConflict, Message: err.Error()}
 	case errors.Is(err, hub.ErrMessageTooLarge):
 		return &problem{status: http.StatusRequestEntityTooLarge, Code: codeTooLarge, Target: "body", Message: err.Error()}

@@ -59,6 +59,7 @@ var (
 	ErrInvalidGroup  = errors.New("the group name is blank or too long")
 	ErrTooManyGroups = errors.New("the connection is in as many groups as allowed")
 	ErrGroupsFull    = errors.New("the hub has as many groups as allowed")
+	ErrGroupFull     = errors.New("the group has as many members as its presence allows")
 	ErrTooManyRules  = errors.New("the connection has as many permissions of its own as allowed")
 	ErrOverloaded    = errors.New("overloaded: not all event loops have taken it; try again")
 	ErrRateLimited   = errors.New("the hub is over its rate of messages; try again later")

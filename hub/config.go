@@ -38,6 +38,10 @@ type Config struct {
 	// Default 256MiB.
 	MaxNodeUnackedBytes int `yaml:"max_node_unacked_bytes" unit:"bytes"`
 
+	// MaxNodeStateBytes bounds the states that clients have set in groups, in
+	// all hubs; one more is refused. Default 64MiB.
+	MaxNodeStateBytes int `yaml:"max_node_state_bytes" unit:"bytes"`
+
 	// Defaults holds for every hub that does not set its own. Keys, Origins and
 	// Label are for single hubs only: auth.keys and auth.origins are those of
 	// all.
@@ -122,6 +126,17 @@ type Tenant struct {
 	// Reliable sessions are always closed. Default close.
 	SlowConsumer string `yaml:"slow_consumer"`
 
+	// Presence keeps a list of who is in each group, for members who ask for it
+	// and for back ends, and tells those who have asked when somebody joins or
+	// leaves. Default false: each join and leave then costs a message to all of
+	// them.
+	Presence bool `yaml:"presence"`
+
+	// MaxGroupStates bounds the members of a group that have a state; where
+	// presence is kept, the members of a group at all: one more cannot join.
+	// Default 1000. Whoever asks gets all of them at once.
+	MaxGroupStates int `yaml:"max_group_states"`
+
 	// Groups are rules for groups by name; the first that matches counts. At
 	// most 100. Default: none.
 	Groups []GroupRule `yaml:"groups"`
@@ -131,21 +146,6 @@ type Tenant struct {
 	// development. Default none.
 	Events string `yaml:"events"`
 }
-
-// GroupRule is what holds for the groups of some names.
-type GroupRule struct {
-	// Match is the pattern of the names, as in roles: ? stands for one character
-	// except a dot, * for any number of them, ** for any number including dots,
-	// and \ takes the special meaning from a following \, * or ?.
-	Match string `yaml:"match"`
-
-	// SlowConsumer is what happens to members that do not read, by the same
-	// words as for the whole hub.
-	SlowConsumer string `yaml:"slow_consumer"`
-}
-
-// maxGroupRules bounds the patterns that a new group is held against.
-const maxGroupRules = 100
 
 // The values of Tenant.DuplicateLogin, SlowConsumer and Events.
 const (
@@ -174,6 +174,7 @@ func (c Config) WithDefaults() Config {
 	c.MaxHubs = cmp.Or(c.MaxHubs, 1000)
 	c.TokenNotice = cmp.Or(c.TokenNotice, 30*time.Second)
 	c.MaxNodeUnackedBytes = cmp.Or(c.MaxNodeUnackedBytes, 256<<20)
+	c.MaxNodeStateBytes = cmp.Or(c.MaxNodeStateBytes, 64<<20)
 	c.Defaults = c.Defaults.or(Tenant{
 		MaxSessions:           1_000_000,
 		MaxConnectionsPerUser: 1_000_000,
@@ -185,6 +186,7 @@ func (c Config) WithDefaults() Config {
 		MaxUnackedMessages:    1000,
 		MaxUnackedBytes:       16 << 20,
 		SlowConsumer:          SlowClose,
+		MaxGroupStates:        1000,
 		Events:                EventsNone,
 	})
 	hubs := make(map[string]Tenant, len(c.Hubs))
@@ -217,6 +219,8 @@ func (t Tenant) or(d Tenant) Tenant {
 		MaxUnackedMessages:    cmp.Or(t.MaxUnackedMessages, d.MaxUnackedMessages),
 		MaxUnackedBytes:       cmp.Or(t.MaxUnackedBytes, d.MaxUnackedBytes),
 		SlowConsumer:          cmp.Or(t.SlowConsumer, d.SlowConsumer),
+		Presence:              t.Presence || d.Presence,
+		MaxGroupStates:        cmp.Or(t.MaxGroupStates, d.MaxGroupStates),
 		Groups:                t.Groups,
 		Events:                cmp.Or(t.Events, d.Events),
 	}
@@ -235,6 +239,9 @@ func (c *Config) Validate(report func(key, problem string)) {
 	}
 	if c.MaxNodeUnackedBytes < 0 {
 		report("max_node_unacked_bytes", negative(c.MaxNodeUnackedBytes))
+	}
+	if c.MaxNodeStateBytes < 0 {
+		report("max_node_state_bytes", negative(c.MaxNodeStateBytes))
 	}
 	c.Defaults.validate("defaults", report)
 	c.Defaults.validateDefaults("defaults", report)
@@ -268,6 +275,7 @@ func (t *Tenant) validate(prefix string, report func(key, problem string)) {
 		{"max_bytes_per_second", t.MaxBytesPerSecond},
 		{"max_unacked_messages", t.MaxUnackedMessages},
 		{"max_unacked_bytes", t.MaxUnackedBytes},
+		{"max_group_states", t.MaxGroupStates},
 	} {
 		if f.n < 0 {
 			report(prefix+"."+f.key, negative(f.n))
@@ -291,21 +299,6 @@ func (t *Tenant) validate(prefix string, report func(key, problem string)) {
 	}
 	auth.ValidateKeys(prefix+".keys", t.Keys, report)
 	auth.ValidateOrigins(prefix+".origins", t.Origins, report)
-}
-
-var slowConsumers = []string{SlowClose, SlowDropNewest, SlowDropOldest, SlowConflate}
-
-func (t *Tenant) validateGroups(key string, report func(key, problem string)) {
-	if n := len(t.Groups); n > maxGroupRules {
-		report(key, fmt.Sprintf("%d rules; at most %d", n, maxGroupRules))
-	}
-	for i, rule := range t.Groups {
-		at := fmt.Sprintf("%s[%d]", key, i)
-		if _, err := auth.ParsePattern(rule.Match); err != nil {
-			report(at+".match", err.Error())
-		}
-		oneOf(at+".slow_consumer", rule.SlowConsumer, report, slowConsumers...)
-	}
 }
 
 // validateDefaults reports what cannot be the default of all hubs.

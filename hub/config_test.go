@@ -20,6 +20,8 @@ func TestValidate(t *testing.T) {
 		{"negative", hub.Config{MaxHubs: -1, Defaults: hub.Tenant{MaxSessions: -1, MaxGroups: -1, MaxGroupsPerSession: -1, MaxGroupNameBytes: -1}},
 			[]string{"max_hubs negative", "defaults.max_sessions negative", "defaults.max_groups negative",
 				"defaults.max_groups_per_session negative", "defaults.max_group_name_bytes negative"}},
+		{"negative state", hub.Config{MaxNodeStateBytes: -1, Defaults: hub.Tenant{MaxGroupStates: -1}},
+			[]string{"max_node_state_bytes negative", "defaults.max_group_states negative"}},
 		{"in a hub", hub.Config{Hubs: map[string]hub.Tenant{"chat": {MaxGroups: -1, MaxGroupNameBytes: 2000}}},
 			[]string{"hubs.chat.max_groups negative", "hubs.chat.max_group_name_bytes 1024"}},
 		{"names", hub.Config{Hubs: map[string]hub.Tenant{"Chat": {}, "chat": {}, "no name": {}}},

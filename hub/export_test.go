@@ -25,6 +25,9 @@ const (
 // MaxStreams is how many streams a session has under way.
 const MaxStreams = maxStreams
 
+// MaxStateBytes bounds the states of a group.
+const MaxStateBytes = maxStateBytes
+
 // Speak teaches the node one more grammar; before the first session only.
 func (n *Node) Speak(g wire.Grammar) { n.speak(g) }
 
@@ -66,6 +69,16 @@ func (h *Hub) Check() error {
 	})
 	if err != nil {
 		return err
+	}
+	stateBytes := 0
+	h.groups.Range(func(_ string, g *group) bool {
+		if st := g.states.Load(); st != nil {
+			stateBytes += st.bytes
+		}
+		return true
+	})
+	if h.node.hubs.Len() == 1 && h.node.StateBytes() != int64(stateBytes) {
+		return fmt.Errorf("hub %s: %d bytes of state, %d counted", h.name, stateBytes, h.node.StateBytes())
 	}
 	if n := h.groupCount.Load(); n != int64(groups) {
 		return fmt.Errorf("hub %s counts %d groups and has %d", h.name, n, groups)
@@ -146,10 +159,16 @@ func (g *group) check(name string) error {
 				return fmt.Errorf("group %s: a session of loop %d in the roster of loop %d", name, m.session.lane.index, i)
 			}
 			k := m.session.membership(g)
+			if st := g.states.Load(); st != nil && g.policy().presence && st.items[m.session.id] == nil {
+				return fmt.Errorf("group %s, loop %d: member %d is not known to be there", name, i, at)
+			}
 			if k < 0 || m.session.memberships[k].index != int32(at) {
 				return fmt.Errorf("group %s, loop %d: member %d does not know its place", name, i, at)
 			}
 		}
+	}
+	if err := g.checkStates(name, refs); err != nil {
+		return err
 	}
 	if int32(refs) != g.refs || refs == 0 {
 		return fmt.Errorf("group %s: %d references, %d members", name, g.refs, refs)
@@ -157,6 +176,39 @@ func (g *group) check(name string) error {
 	for i := range speakers {
 		if n := g.speakers[i].Load(); n != speakers[i] {
 			return fmt.Errorf("group %s: counts %d speakers of grammar %d and has %d", name, n, i, speakers[i])
+		}
+	}
+	return nil
+}
+
+func (g *group) checkStates(name string, members int) error {
+	st := g.states.Load()
+	if st == nil {
+		return nil
+	}
+	speakers, bytes := [maxGrammars]int32{}, 0
+	for _, item := range st.items {
+		bytes += sizeOf(item)
+	}
+	if len(st.items) > members || bytes != st.bytes {
+		return fmt.Errorf("group %s: %d states of %d members, %d bytes, %d counted", name, len(st.items), members, bytes, st.bytes)
+	}
+	for i := range st.watchers {
+		w := &st.watchers[i]
+		if int(w.count.Load()) != len(w.list) {
+			return fmt.Errorf("group %s, loop %d: count %d, %d watch", name, i, w.count.Load(), len(w.list))
+		}
+		for at, one := range w.list {
+			speakers[one.session.grammar]++
+			k := one.session.membership(g)
+			if k < 0 || one.session.memberships[k].watch != int32(at)+1 {
+				return fmt.Errorf("group %s, loop %d: watcher %d does not know its place", name, i, at)
+			}
+		}
+	}
+	for i := range speakers {
+		if n := st.speakers[i].Load(); n != speakers[i] {
+			return fmt.Errorf("group %s: counts %d watchers of grammar %d and has %d", name, n, i, speakers[i])
 		}
 	}
 	return nil

@@ -4,7 +4,6 @@ import (
 	"sync/atomic"
 
 	"sluice/auth"
-	"sluice/frame"
 )
 
 // group is a set of sessions of one hub. It exists from the first join to the
@@ -17,8 +16,11 @@ type group struct {
 	// refs counts the memberships; guarded by the stripe lock of Hub.groups.
 	refs int32
 
-	speakers tongues        // of the members
-	overflow frame.Overflow // of its messages; static after creation
+	speakers tongues // of the members
+	rule     uint8   // static after creation; see policy
+
+	// states is what is kept of the members' states; nil until there is one.
+	states atomic.Pointer[states]
 
 	// published numbers the publications of the group from 1; see member.since.
 	published atomic.Uint64
@@ -27,6 +29,9 @@ type group struct {
 	// with a join or leave, and is otherwise read.
 	rosters []roster
 }
+
+// policy returns what holds for the group.
+func (g *group) policy() *groupPolicy { return &g.hub.policy.groups.all[g.rule] }
 
 // roster is the list of a group's members on one loop.
 type roster struct {
@@ -71,7 +76,13 @@ func (s *Session) join(name string) refusal {
 	if g == nil {
 		return hubGroupsFull
 	}
+	arrival, r := g.arrive(s)
+	if r != accepted {
+		h.release(g)
+		return r
+	}
 	g.add(s)
+	arrival.tell(s.lane)
 	return accepted
 }
 
@@ -100,6 +111,7 @@ func (s *Session) leaveAll() refusal {
 // leave ends the session's membership with that index.
 func (s *Session) leave(i int) {
 	m := s.memberships[i]
+	m.group.unwatch(s, i)
 	m.group.remove(s, m.index)
 
 	last := len(s.memberships) - 1
@@ -109,6 +121,7 @@ func (s *Session) leave(i int) {
 	if last == 0 {
 		s.memberships = nil // most sessions that leave do not come back
 	}
+	m.group.depart(s)
 	s.hub.release(m.group)
 }
 
@@ -126,14 +139,17 @@ func (s *Session) membership(g *group) int {
 // acquire returns the group of that name with one more reference, making it if
 // need be, or nil when the hub is at MaxGroups.
 func (h *Hub) acquire(name string) *group {
-	overflow := h.policy.overflowOf(name) // not under the lock: it may take a while
+	rule := h.policy.groups.of(name) // not under the lock: it may take a while
 	g, _ := h.groups.Compute(name, func(g *group, ok bool) (*group, bool) {
 		if !ok {
 			if h.groupCount.Add(1) > int64(h.policy.MaxGroups) {
 				h.groupCount.Add(-1)
 				return nil, false
 			}
-			g = &group{hub: h, name: name, overflow: overflow, rosters: make([]roster, len(h.node.lanes))}
+			g = &group{hub: h, name: name, rule: rule, rosters: make([]roster, len(h.node.lanes))}
+			if g.policy().presence {
+				g.states.Store(newStates(len(h.node.lanes)))
+			}
 		}
 		g.refs++
 		return g, true
@@ -159,7 +175,7 @@ func (h *Hub) release(g *group) {
 // encoded for it and comes to its loop.
 func (g *group) add(s *Session) {
 	r := &g.rosters[s.lane.index]
-	s.memberships = append(s.memberships, membership{g, int32(len(r.members))})
+	s.memberships = append(s.memberships, membership{group: g, index: int32(len(r.members))})
 	g.speakers[s.grammar].Add(1)
 	r.count.Add(1)
 	r.members = append(r.members, member{

@@ -48,6 +48,7 @@ type Node struct {
 	encoders     encoders
 	reconnection *auth.Reconnection
 	unacked      atomic.Int64 // bytes that reliable sessions hold
+	stateBytes   atomic.Int64 // bytes of the states in groups
 	late         late
 
 	hubs *shard.Map[string, *Hub] // by canonical name; hubs are never removed

@@ -76,7 +76,7 @@ func (p *publication) encode(e *encoder, m *wire.Message, conflationKey []byte) 
 	g := p.group
 	p.number = g.published.Add(1)
 	p.messages.make(e, g.hub.node, g.speakers.spoken(), m)
-	p.messages.expendable(g.overflow, g.name, conflationKey)
+	p.messages.expendable(g.policy().overflow, g.name, conflationKey)
 }
 
 // nowhere is the index of no loop.

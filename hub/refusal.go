@@ -30,6 +30,10 @@ const (
 	handlerFailed
 	unsupported
 	overloaded
+	notMember
+	groupFull
+	statesFull
+	noPresence
 	streamNotFound
 	streamExists
 	tooManyStreams
@@ -65,6 +69,12 @@ var refusals = [refusalCount]struct {
 	handlerFailed: {"handler_failed", wire.InternalServerError, "the handler of events has failed", frame.CloseInternalError, nil},
 	unsupported:   {"unsupported", wire.BadRequest, "this kind of message is not supported", 0, nil},
 	overloaded:    {"overloaded", wire.InternalServerError, "overloaded, try again", 0, ErrOverloaded},
+
+	// Of group state.
+	notMember:  {"not_member", wire.BadRequest, "only a member of the group can do this", 0, nil},
+	groupFull:  {"group_full", wire.BadRequest, "the group has as many members as its presence allows", frame.CloseTryAgainLater, ErrGroupFull},
+	statesFull: {"states_full", wire.BadRequest, "the group, or the node, holds as much state as allowed", 0, nil},
+	noPresence: {"no_presence", wire.BadRequest, "no presence is kept of this group", 0, nil},
 
 	// Of streams. One that breaks off for another reason has that one's name.
 	streamNotFound:   {"stream_not_found", wire.StreamNotFound, "there is no such stream, or it is over", 0, nil},

@@ -180,6 +180,7 @@ func (s *Session) Resume(link Link, g wire.Grammar) error {
 		link.Expire(time.Unix(int64(s.expires), 0))
 	}
 	s.welcome()
+	s.showAgain()
 	r.rewind()
 	s.extra.arm()
 	s.pump()

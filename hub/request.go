@@ -46,6 +46,12 @@ func (s *Session) handle(req *wire.Request) {
 		s.answer(req, s.streamPart(req))
 	case wire.StreamEnd:
 		s.answer(req, s.finishStream(req))
+	case wire.SetGroupState:
+		s.answer(req, s.setState(req))
+	case wire.SubscribeGroupState:
+		s.answer(req, s.watch(req))
+	case wire.UnsubscribeGroupState:
+		s.answer(req, s.unwatchGroup(req))
 	case wire.Auth:
 		s.answer(req, s.refresh(req))
 	case wire.Notify:

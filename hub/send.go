@@ -113,7 +113,7 @@ func (h *Hub) announce(m *Outgoing, spoken grammarSet, s Selection) *announcemen
 	a := &announcement{hub: h, only: s.compile(), until: h.node.after(m.TTL)}
 	e := h.node.encoders.get()
 	a.messages.make(e, h.node, spoken, m.message(""))
-	a.messages.expendable(h.policy.overflow, "", []byte(m.ConflationKey))
+	a.messages.expendable(h.policy.groups.all[0].overflow, "", []byte(m.ConflationKey))
 	h.node.encoders.put(e)
 	return a
 }

@@ -44,10 +44,11 @@ const (
 func (s *Session) is(f sessionFlags) bool { return s.flags&f != 0 }
 
 // membership is one group of a session and the session's place in the group's
-// roster on their loop.
+// lists for their loop.
 type membership struct {
 	group *group
-	index int32
+	index int32 // in the roster
+	watch int32 // one more than in the list of those who watch its states; 0 for none
 }
 
 // ID returns the connection id.

@@ -59,6 +59,7 @@ type Node struct {
 	SessionsAway    *Gauge
 	SessionsResumed *Counter
 	UnackedBytes    *Gauge
+	StateBytes      *Gauge
 	GroupDelivered  *Counter
 	ServerDelivered *Counter
 	RequestRefusals *CounterVec // reason
@@ -127,6 +128,7 @@ func New() *Node {
 	n.SessionsAway = n.gauge("sluice_sessions_away", "Reliable sessions whose connection broke and whose client may come back.")
 	n.SessionsResumed = n.counter("sluice_sessions_resumed_total", "Times a client came back to its reliable session.")
 	n.UnackedBytes = n.gauge("sluice_unacked_bytes", "Bytes that reliable sessions hold for their clients.")
+	n.StateBytes = n.gauge("sluice_state_bytes", "Bytes of the states that clients have set in groups.")
 	n.GroupPublished = n.counter("sluice_group_messages_published_total", "Messages accepted from clients and back ends for a group.")
 	n.GroupDelivered = n.counter("sluice_group_messages_delivered_total", "Copies of group messages handed to the connections of members.")
 	n.ServerDelivered = n.counter("sluice_server_messages_delivered_total", "Messages from back ends that are not for a group, each copy handed to a connection.")

@@ -23,6 +23,7 @@ func (n *Node) observe(m *metrics.Node) {
 		m.Readiness.Clear()
 		m.Readiness.With(n.readiness()).Set(1)
 		m.UnackedBytes.Set(float64(n.hubs.UnackedBytes()))
+		m.StateBytes.Set(float64(n.hubs.StateBytes()))
 		observeHubs(m, n.hubs.Stats())
 	})
 }
