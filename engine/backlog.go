@@ -237,7 +237,7 @@ func (c *Conn) give(m *frame.Message) (n int) {
 		n = c.encode(m.Op(), m.Payload())
 	} else {
 		b := m.Deflated(c.loop.codec, d)
-		c.share(m, b)
+		c.share(b)
 		n = len(b)
 	}
 	if m.Op().IsControl() {

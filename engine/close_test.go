@@ -253,7 +253,7 @@ func TestClosedHoldsNothing(t *testing.T) {
 		c.Write(frame.OpBinary, make([]byte, 1000))
 		end(gc)
 		r.turn()
-		if c.reader.Buffered() != 0 || c.out != nil || c.single != nil || c.endpoint != nil || r.wheel.Len() != 0 || len(r.conns) != 0 {
+		if c.reader.Buffered() != 0 || c.out != nil || c.series != nil || c.endpoint != nil || r.wheel.Len() != 0 || len(r.conns) != 0 {
 			t.Errorf("%s: %d bytes of input held, or output, or a deadline", name, c.reader.Buffered())
 		}
 		c.Close(frame.CloseNormal, "")

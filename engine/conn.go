@@ -39,7 +39,7 @@ type Conn struct {
 	reader   frame.Reader // knows the compression that was negotiated
 
 	// output of this turn, which gnet has not seen; see queue.go. Never both.
-	single *frame.Message             // one shared frame, by reference
+	series *series                    // shared frames: those from Conn.from to Conn.to
 	out    *bytebufferpool.ByteBuffer // joined frames
 
 	backlog *backlog // nil while gnet holds nothing of it; see backlog.go
@@ -62,10 +62,11 @@ type Conn struct {
 	assembly    wheel.Tick // the unfinished frame or message must be whole by then
 	expires     wheel.Tick // Acceptance.Expires
 
-	state state
-	cause Cause // why it left stateOpen or stateHead
-	flags connFlags
-	code  frame.CloseCode // of the first close frame, whoever sent it; 0 for none
+	state    state
+	cause    Cause // why it left stateOpen or stateHead
+	flags    connFlags
+	from, to uint8           // the piece of series that is to be written
+	code     frame.CloseCode // of the first close frame, whoever sent it; 0 for none
 }
 
 // connFlags are single facts about a connection.

@@ -87,6 +87,7 @@ func New(cfg Config, m *metrics.Node, log *slog.Logger) *Engine {
 				Deflate:        e.cfg.Compression,
 			}),
 			inbox:      inbox{limit: e.cfg.InboxTasks},
+			series:     new(series),
 			handshakes: m.HandshakeDuration.Recorder(),
 			lag:        m.LoopLag.Recorder(),
 			latency:    m.DeliveryLatency.Recorder(),

@@ -28,6 +28,11 @@ const (
 	tasksPerTurn   = 256
 	flushesPerTurn = 4096
 
+	// fewDirty is how many connections an event may leave dirty to have them
+	// flushed at its end. With more the bell is cheap, and what others send to
+	// the same connections meanwhile leaves in the same writes.
+	fewDirty = 16
+
 	// wheelSlots times the tick is how far ahead a deadline is exact in the
 	// wheel's own terms; one further away is looked at once per turn.
 	wheelSlots = 1024
@@ -57,8 +62,10 @@ type Loop struct {
 	work       uint64   // messages queued for clients, ever
 	backlog    []*Conn  // have a backlog, or had one at the last tick; see budget.go
 	queued     int64    // bytes in these
+	series     *series  // what was sent last to more than one connection, or could be
+	spare      *series  // one that nobody uses, nil for none
 	current    *Conn    // whose event is being handled: it is flushed at its end
-	turning    bool     // within onBell, whose end flushes
+	turning    bool     // within onBell or onTraffic, which look at their end for what is left to do
 	overBudget bool     // the node was seen over MaxNodeQueueBytes
 	seen       counters // folded into the node's metrics once per tick
 	heads      headParser
@@ -343,10 +350,18 @@ func (e *events) OnClose(gc gnet.Conn, err error) gnet.Action {
 // onTraffic handles one read of one connection and sends what it produced.
 // The buffer is the loop's, valid until this returns.
 func (l *Loop) onTraffic(c *Conn, p []byte) {
+	l.turning = true
 	l.current = c
 	l.read(c, p)
 	l.current = nil
 	l.flush(c)
+	if len(l.dirty) <= fewDirty {
+		l.flushDirty()
+	}
+	l.turning = false
+	if len(l.dirty) > 0 || len(l.held) > 0 {
+		l.ring()
+	}
 }
 
 func (l *Loop) read(c *Conn, p []byte) {

@@ -12,8 +12,9 @@ import (
 // in this order. gnet's own buffer holds what the socket did not take; it has no
 // limit and does not tell when it has drained, so we measure it: after each
 // flush, before a verdict, and once per tick for the connections in
-// Loop.backlog. Then comes what was sent since the last flush: either one shared
-// frame by reference or a buffer of joined frames. Last are the messages that
+// Loop.backlog. Then comes what was sent since the last flush: either a piece of
+// the loop's series of shared frames or a buffer of joined ones. Last are the
+// messages that
 // wait, by reference, because the client does not read and they, or some before
 // them, may be lost; see backlog.go.
 
@@ -34,8 +35,9 @@ const (
 var pingFrame = frame.AppendFrame(nil, frame.OpPing, nil)
 
 // Send queues a message that other connections get too: its bytes are shared,
-// and the first one pending is not even copied. It is written at the end of
-// this turn of the loop, together with whatever else was sent meanwhile. False
+// and so is what comes of joining it with those before, where others were sent
+// the same. It is written at the end of this turn of the loop, together with
+// whatever else was sent meanwhile. False
 // means that it was not queued, because the connection is not open or its queue
 // is full; the latter is counted, and starts the close unless the message may be
 // lost.
@@ -64,7 +66,7 @@ func (c *Conn) Send(m *frame.Message) bool {
 	if !c.admit(len(b), m.Overflow()) {
 		return false
 	}
-	c.share(m, b)
+	c.share(b)
 	c.sent(len(b))
 	return true
 }
@@ -92,7 +94,7 @@ func (c *Conn) sent(n int) {
 	c.countSent(1, n)
 	c.lastMessage = l.now
 	c.markDirty()
-	if c.out != nil && len(c.out.B) >= joinBytes && c != l.current {
+	if c != l.current && c.joinedBytes() >= joinBytes {
 		c.write()
 	}
 }
@@ -110,12 +112,14 @@ func (c *Conn) control(b []byte) {
 	c.markDirty()
 }
 
-// share puts a message behind what is to be written, b being its bytes on the
-// wire.
-func (c *Conn) share(m *frame.Message, b []byte) {
-	if c.single == nil && c.out == nil {
-		c.single = m
-	} else {
+// share puts a shared frame behind what is to be written.
+func (c *Conn) share(b []byte) {
+	switch {
+	case c.series == nil && c.out == nil:
+		c.loop.begin(c, b)
+	case c.series != nil && c.series.follows(c.to, b):
+		c.to++
+	default:
 		c.join(b)
 	}
 }
@@ -134,13 +138,13 @@ func (c *Conn) encode(op frame.Opcode, payload []byte) int {
 	return len(out.B) - before
 }
 
-// buffer returns the joined frames, taking a shared one in by copy.
+// buffer returns the joined frames, taking shared ones in by copy.
 func (c *Conn) buffer() *bytebufferpool.ByteBuffer {
 	if c.out == nil {
 		c.out = c.loop.buffers.get()
-		if c.single != nil {
-			c.out.B = append(c.out.B, c.single.Deflated(c.loop.codec, c.reader.Deflate())...)
-			c.single = nil
+		if c.series != nil {
+			c.out.B = c.series.appendPiece(c.out.B, c.from, c.to)
+			c.loop.endPiece(c)
 		}
 	}
 	return c.out
@@ -148,13 +152,18 @@ func (c *Conn) buffer() *bytebufferpool.ByteBuffer {
 
 // QueuedBytes returns the bytes not yet taken by the socket, as far as known.
 func (c *Conn) QueuedBytes() int {
-	n := c.backlogBytes()
-	if c.single != nil {
-		n += len(c.single.Deflated(c.loop.codec, c.reader.Deflate()))
-	} else if c.out != nil {
-		n += len(c.out.B)
+	return c.backlogBytes() + c.joinedBytes()
+}
+
+// joinedBytes returns the output of this turn.
+func (c *Conn) joinedBytes() int {
+	switch {
+	case c.series != nil:
+		return c.series.bytes(c.from, c.to)
+	case c.out != nil:
+		return len(c.out.B)
 	}
-	return n
+	return 0
 }
 
 // backlogBytes returns those of them that do not just wait for the end of the
@@ -171,7 +180,7 @@ func (c *Conn) backlogBytes() int {
 // A verdict is passed only on bytes the socket has refused, never on bytes that
 // merely wait for the end of the turn.
 func (c *Conn) admit(n int, o frame.Overflow) bool {
-	if c.backlog == nil && c.single == nil && c.out == nil || c.fits(n) {
+	if c.backlog == nil && c.series == nil && c.out == nil || c.fits(n) {
 		return true
 	}
 	c.write()
@@ -225,7 +234,9 @@ func (c *Conn) dropOutput() {
 
 // dropJoined forgets the output of this turn.
 func (c *Conn) dropJoined() {
-	c.single = nil
+	if c.series != nil {
+		c.loop.endPiece(c)
+	}
 	if c.out != nil {
 		c.loop.buffers.put(c.out)
 		c.out = nil
@@ -240,8 +251,8 @@ func (c *Conn) write() {
 	switch {
 	case c.out != nil:
 		b = c.out.B
-	case c.single != nil:
-		b = c.single.Deflated(l.codec, c.reader.Deflate())
+	case c.series != nil:
+		b = c.series.piece(c.from, c.to)
 	default:
 		return
 	}

@@ -51,7 +51,7 @@ func TestJoinedOutput(t *testing.T) {
 			if gc.writes != 1 || !bytes.Equal(gc.out, want) {
 				t.Errorf("%d writes of %q, want one of %q", gc.writes, gc.out, want)
 			}
-			if c.out != nil || c.single != nil {
+			if c.out != nil || c.series != nil {
 				t.Error("an idle connection holds output")
 			}
 		})
@@ -91,7 +91,7 @@ func TestJoinLimit(t *testing.T) {
 		{[]int{writevBytes - 4}, 1, 0},
 		{[]int{writevBytes - 3}, 1, 1},
 		{[]int{10, writevBytes}, 1, 1},
-		{[]int{1 << 20, 1 << 20, 10}, 2, 1},
+		{[]int{1 << 20, 1 << 20, 10}, 3, 2},
 	}
 	for _, tt := range tests {
 		for _, way := range []string{"Send", "Write"} {
@@ -130,7 +130,7 @@ func TestSharedBytes(t *testing.T) {
 	for range 3 {
 		c, gc := r.open()
 		c.Send(m)
-		if c.single != m || c.out != nil {
+		if c.out != nil || c.series == nil || !same(c.series.piece(c.from, c.to), m.Frame()) {
 			t.Error("the message was copied")
 		}
 		r.turn()
@@ -355,5 +355,34 @@ func TestAnswersLeaveTogether(t *testing.T) {
 	gc.receive(bytes.Repeat(testkit.MaskedFrame(0x82, make([]byte, joinBytes/4)), 16))
 	if gc.writes != 1 {
 		t.Errorf("%d writes for the answers to one read, want 1", gc.writes)
+	}
+}
+
+// TestFewDirty: what one event sends to few others leaves at its end, without a
+// turn of the bell; what it sends to many waits for that.
+func TestFewDirty(t *testing.T) {
+	for others, written := range map[int]bool{1: true, fewDirty: true, fewDirty + 1: false} {
+		task := &fanOut{messages: []*frame.Message{sealed(10)}}
+		r := newRig(Config{}, accept(func(*Conn) (Endpoint, error) {
+			return &endpoint{message: func(frame.Opcode, []byte) { task.Run() }}, nil
+		}))
+		var last *fakeConn
+		for range others {
+			c, gc := r.open()
+			task.to, last = append(task.to, c), gc
+		}
+		_, gc := r.open()
+		r.turn()
+		gc.receive(testkit.MaskedFrame(0x81, []byte("hello")))
+		if got := len(last.out) > 0; got != written {
+			t.Errorf("%d others: written at the end of the event: %v", others, got)
+		}
+		if rung := r.bell.rings > 0; rung == written {
+			t.Errorf("%d others: the bell was rung: %v", others, rung)
+		}
+		r.turn()
+		if len(last.out) == 0 {
+			t.Errorf("%d others: nothing arrived", others)
+		}
 	}
 }
