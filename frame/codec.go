@@ -70,6 +70,9 @@ func NewCodec(cfg Config) *Codec {
 // advanced if it has a context. The payload is left as it is, and may be one
 // that [Reader.Next] returned.
 func (c *Codec) AppendMessage(dst []byte, op Opcode, payload []byte, d *Deflate) []byte {
+	if d == nil && !c.client {
+		return AppendFrame(dst, op, payload)
+	}
 	h := Header{Fin: true, Op: op, Masked: c.client, Length: int64(len(payload))}
 	if c.client {
 		h.Key = newMaskKey()

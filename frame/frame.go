@@ -21,6 +21,11 @@ import (
 // AppendFrame appends an unmasked frame with FIN set, which is what a server
 // sends (RFC 6455 5.1).
 func AppendFrame(dst []byte, op Opcode, payload []byte) []byte {
+	if n := len(payload); n < length16 {
+		return append(append(dst, bitFin|byte(op), byte(n)), payload...)
+	} else if n <= 0xffff {
+		return append(append(dst, bitFin|byte(op), length16, byte(n>>8), byte(n)), payload...)
+	}
 	dst = AppendHeader(dst, Header{Fin: true, Op: op, Length: int64(len(payload))})
 	return append(dst, payload...)
 }

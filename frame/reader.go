@@ -1,6 +1,7 @@
 package frame
 
 import (
+	"encoding/binary"
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
@@ -100,6 +101,11 @@ func (r *Reader) Release() {
 // out does not depend on how the input was cut.
 func (r *Reader) Next(c *Codec, p []byte) (Event, int, error) {
 	c.reclaim()
+	if !r.Pending() {
+		if ev, n, err := r.short(c, p); n > 0 {
+			return ev, n, err
+		}
+	}
 	n := 0
 	for n < len(p) {
 		if r.left == 0 {
@@ -136,6 +142,39 @@ func (r *Reader) Next(c *Codec, p []byte) (Event, int, error) {
 		}
 	}
 	return Event{}, n, nil
+}
+
+// short reads what nearly all that clients send is: a message below 64 KiB, not
+// compressed, in one masked frame that lies whole in p. It returns n == 0 for
+// anything else, and then has touched nothing: the long way is slower by half, and
+// gives the same result.
+func (r *Reader) short(c *Codec, p []byte) (ev Event, n int, err error) {
+	if len(p) < 2+4 || c.client || p[1]&bitMask == 0 {
+		return Event{}, 0, nil
+	}
+	op := Opcode(p[0] &^ bitFin) // not a data opcode where another bit is set, too
+	if p[0]&bitFin == 0 || op != OpText && op != OpBinary {
+		return Event{}, 0, nil
+	}
+	body, length := 2+4, int(p[1]&bitsLen)
+	if length == length16 && len(p) >= 4+4 {
+		body, length = 4+4, int(binary.BigEndian.Uint16(p[2:]))
+		if length < length16 {
+			return Event{}, 0, nil
+		}
+	} else if length > maxControl {
+		return Event{}, 0, nil
+	}
+	n = body + length
+	if n > len(p) || length > c.maxMessage {
+		return Event{}, 0, nil
+	}
+	payload := p[body:n]
+	ws.Cipher(payload, [4]byte(p[body-4:]), 0)
+	if op == OpText && !utf8.Valid(payload) {
+		return Event{}, n, errText
+	}
+	return Event{Kind: KindMessage, Op: op, Payload: payload}, n, nil
 }
 
 // header returns the next header and how many bytes of p belong to it. The size
