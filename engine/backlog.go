@@ -3,6 +3,7 @@ package engine
 import (
 	"sluice/engine/wheel"
 	"sluice/frame"
+	"sluice/internal/budget"
 )
 
 const (
@@ -32,6 +33,8 @@ type backlog struct {
 	spares int // of these, the ones that may be lost
 	bytes  int // of all; uncompressed, because that is the memory
 	spare  int // bytes of those that may be lost
+
+	budget *budget.Budget // what the endpoint shares with others, nil for nothing
 
 	age
 }

@@ -63,8 +63,8 @@ func (r *rig) checkBooks(t *testing.T, c *Conn) {
 			want += w.bytes()
 		}
 	}
-	if got := c.QueuedBytes(); got != want || int64(got) != r.queued || int64(got) != r.engine.queued.Load() {
-		t.Fatalf("%d bytes wait; the connection knows of %d, the loop of %d, the node of %d", want, got, r.queued, r.engine.queued.Load())
+	if got := c.QueuedBytes(); got != want || int64(got) != r.queued || int64(got) != r.engine.queued.Used() {
+		t.Fatalf("%d bytes wait; the connection knows of %d, the loop of %d, the node of %d", want, got, r.queued, r.engine.queued.Used())
 	}
 }
 

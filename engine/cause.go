@@ -15,6 +15,7 @@ const (
 	CauseProtocolError    // the client broke RFC 6455 or RFC 7692
 	CauseSlowConsumer     // outbound queue over its high mark
 	CauseNodeQueueBudget  // shed because all queues together were over budget
+	CauseQueueBudget      // shed because the queues that share a budget with it were over it
 	CauseHeartbeatTimeout // no sign of life after a ping
 	CauseIdleTimeout      // no message for the idle timeout
 	CauseAssemblyTimeout  // a frame or message was begun and not finished
@@ -36,6 +37,7 @@ var causes = [causeCount]struct{ label, initiator string }{
 	CauseProtocolError:    {"protocol_error", "client"},
 	CauseSlowConsumer:     {"slow_consumer", "server"},
 	CauseNodeQueueBudget:  {"node_queue_budget", "server"},
+	CauseQueueBudget:      {"queue_budget", "server"},
 	CauseHeartbeatTimeout: {"heartbeat_timeout", "server"},
 	CauseIdleTimeout:      {"idle_timeout", "server"},
 	CauseAssemblyTimeout:  {"assembly_timeout", "server"},

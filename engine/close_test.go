@@ -231,7 +231,7 @@ func TestClosedComesLater(t *testing.T) {
 					c.closeNow()
 				}
 				r.turn()
-				if q := r.engine.queued.Load(); closed != 1 || q != 0 || r.queued != 0 {
+				if q := r.engine.queued.Used(); closed != 1 || q != 0 || r.queued != 0 {
 					t.Errorf("%d calls of Closed, %d bytes queued", closed, q)
 				}
 			})
@@ -337,7 +337,7 @@ func TestCloseStates(t *testing.T) {
 			t.Errorf("flushing: state %d, %d unsent", c.state, c.unsent)
 		}
 		r.wait(1100 * time.Millisecond)
-		if c.state != stateClosed || r.engine.queued.Load() != 0 {
+		if c.state != stateClosed || r.engine.queued.Used() != 0 {
 			t.Errorf("output not taken: state %d", c.state)
 		}
 

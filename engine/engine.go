@@ -24,6 +24,7 @@ import (
 
 	"sluice/engine/wheel"
 	"sluice/frame"
+	"sluice/internal/budget"
 	"sluice/internal/metrics"
 )
 
@@ -50,13 +51,13 @@ type Engine struct {
 	tickerDone chan struct{}
 
 	// atomic
-	connections atomic.Int64  // upgraded and open or closing
-	pending     atomic.Int64  // sockets that are not upgraded
-	queued      atomic.Int64  // bytes in all backlogs
-	slow        atomic.Int64  // connections that count as slow consumers
-	acceptBurst atomic.Int64  // accept errors of the burst under way
-	acceptError atomic.Int64  // when the last one was, in nanoseconds since started
-	drainUntil  atomic.Uint32 // tick at which the drain ends; 0 while none runs
+	connections atomic.Int64   // upgraded and open or closing
+	pending     atomic.Int64   // sockets that are not upgraded
+	queued      *budget.Budget // bytes in all backlogs
+	slow        atomic.Int64   // connections that count as slow consumers
+	acceptBurst atomic.Int64   // accept errors of the burst under way
+	acceptError atomic.Int64   // when the last one was, in nanoseconds since started
+	drainUntil  atomic.Uint32  // tick at which the drain ends; 0 while none runs
 	draining    atomic.Bool
 }
 
@@ -73,6 +74,7 @@ func New(cfg Config, m *metrics.Node, log *slog.Logger) *Engine {
 		stopTicker: make(chan struct{}),
 		tickerDone: make(chan struct{}),
 	}
+	e.queued = budget.New(e.cfg.MaxNodeQueueBytes)
 	e.http = newHTTPListener(e.cfg.MaxHTTPConnections)
 	e.journal = newJournal(log, m, e.cfg.LogLinesPerSecond)
 	for i := range e.cfg.Loops {
@@ -115,7 +117,7 @@ func (e *Engine) Loops() []*Loop { return e.loops }
 func (e *Engine) Connections() int { return int(e.connections.Load()) }
 
 // QueuedBytes returns the bytes that wait for slow clients. Any goroutine.
-func (e *Engine) QueuedBytes() int { return int(e.queued.Load()) }
+func (e *Engine) QueuedBytes() int { return int(e.queued.Used()) }
 
 // SlowConnections returns the connections that count as slow consumers. Any
 // goroutine.

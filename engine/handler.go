@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sluice/frame"
+	"sluice/internal/budget"
 )
 
 // Handler decides about opening handshakes. Its methods run on event loops,
@@ -53,6 +54,13 @@ type Describer interface {
 // is queued and may send; reconnectAfter is how long the client should wait.
 type Drainer interface {
 	Draining(reconnectAfter time.Duration)
+}
+
+// Budgeted is an Endpoint whose queue is held against a budget that it shares with
+// others, besides the node's own; where that is exceeded, the longest of these
+// queues are closed. Nil means none.
+type Budgeted interface {
+	QueueBudget() *budget.Budget
 }
 
 // Acceptance is a handler's yes to an opening handshake.

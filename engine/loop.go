@@ -15,6 +15,7 @@ import (
 
 	"sluice/engine/wheel"
 	"sluice/frame"
+	"sluice/internal/budget"
 	"sluice/internal/metrics"
 )
 
@@ -52,30 +53,30 @@ type Loop struct {
 	handshakes, lag, latency *metrics.Recorder
 
 	// owned by the loop
-	poller     gnet.EventLoop // known from the first connection on, the bell's
-	conns      []*Conn        // every connection of the loop; Conn.slot is its index
-	wheel      *wheel.Wheel[Conn, *Conn]
-	now        wheel.Tick
-	codec      *frame.Codec
-	dirty      []*Conn  // have something to do at the end of the turn, in the order in which they got it
-	held       []*Conn  // have input that waits for a turn; see work.go
-	work       uint64   // messages queued for clients, ever
-	backlog    []*Conn  // have a backlog, or had one at the last tick; see budget.go
-	queued     int64    // bytes in these
-	series     *series  // what was sent last to more than one connection, or could be
-	spare      *series  // one that nobody uses, nil for none
-	current    *Conn    // whose event is being handled: it is flushed at its end
-	turning    bool     // within onBell or onTraffic, which look at their end for what is left to do
-	overBudget bool     // the node was seen over MaxNodeQueueBytes
-	seen       counters // folded into the node's metrics once per tick
-	heads      headParser
-	buffers    buffers
-	waitings   freeList[waiting]
-	backlogs   freeList[backlog]
-	drain      drain
-	watch      stopwatch
-	iov        [1][]byte   // scratch for Writev
-	attrs      []slog.Attr // scratch for log lines
+	poller   gnet.EventLoop // known from the first connection on, the bell's
+	conns    []*Conn        // every connection of the loop; Conn.slot is its index
+	wheel    *wheel.Wheel[Conn, *Conn]
+	now      wheel.Tick
+	codec    *frame.Codec
+	dirty    []*Conn          // have something to do at the end of the turn, in the order in which they got it
+	held     []*Conn          // have input that waits for a turn; see work.go
+	work     uint64           // messages queued for clients, ever
+	backlog  []*Conn          // have a backlog, or had one at the last tick; see budget.go
+	queued   int64            // bytes in these
+	series   *series          // what was sent last to more than one connection, or could be
+	spare    *series          // one that nobody uses, nil for none
+	current  *Conn            // whose event is being handled: it is flushed at its end
+	turning  bool             // within onBell or onTraffic, which look at their end for what is left to do
+	exceeded []*budget.Budget // seen over their limits, to be acted upon
+	seen     counters         // folded into the node's metrics once per tick
+	heads    headParser
+	buffers  buffers
+	waitings freeList[waiting]
+	backlogs freeList[backlog]
+	drain    drain
+	watch    stopwatch
+	iov      [1][]byte   // scratch for Writev
+	attrs    []slog.Attr // scratch for log lines
 
 	// shared with every goroutine
 	inbox  inbox

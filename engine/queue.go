@@ -314,7 +314,5 @@ func (l *Loop) flush(c *Conn) {
 	if c.state == stateFlushing && c.unsent == 0 && !c.waits() {
 		c.shutdown()
 	}
-	if l.overBudget {
-		l.shedWorst()
-	}
+	l.shedWorst()
 }

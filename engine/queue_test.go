@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"sluice/frame"
+	"sluice/internal/budget"
 	"sluice/internal/testkit"
 )
 
@@ -155,8 +156,8 @@ func TestSlowConsumer(t *testing.T) {
 			t.Helper()
 			ok := c.Send(sealed(n))
 			r.turn()
-			if int64(c.unsent) != r.engine.queued.Load() || int64(c.unsent) != r.queued || int(c.unsent) != len(gc.backed) {
-				t.Fatalf("%d bytes unsent, %d in the node's books, %d in the loop's", c.unsent, r.engine.queued.Load(), r.queued)
+			if int64(c.unsent) != r.engine.queued.Used() || int64(c.unsent) != r.queued || int(c.unsent) != len(gc.backed) {
+				t.Fatalf("%d bytes unsent, %d in the node's books, %d in the loop's", c.unsent, r.engine.queued.Used(), r.queued)
 			}
 			return ok
 		}
@@ -286,7 +287,7 @@ func TestNodeBudget(t *testing.T) {
 	if c := conns[1]; c.cause != CauseNodeQueueBudget {
 		t.Errorf("cause %s", c.cause)
 	}
-	if q := r.engine.queued.Load(); q != r.queued || q < 65_000 || q > 66_000 {
+	if q := r.engine.queued.Used(); q != r.queued || q < 65_000 || q > 66_000 {
 		t.Errorf("%d bytes queued, %d by the loop's books", q, r.queued)
 	}
 }
@@ -316,6 +317,49 @@ func TestNodeBudgetIsFair(t *testing.T) {
 	rigs[0].turn()
 	if long.state != stateClosed || long.cause != CauseNodeQueueBudget {
 		t.Errorf("the long queue was not shed at the next tick: state %d", long.state)
+	}
+}
+
+// budgeted is an endpoint that shares a budget.
+type budgeted struct {
+	endpoint
+	budget *budget.Budget
+}
+
+func (b *budgeted) QueueBudget() *budget.Budget { return b.budget }
+
+// TestSharedBudget: over a budget that some share, the longest of their queues go,
+// on this loop or at the next tick of another; those of others stay, however long.
+func TestSharedBudget(t *testing.T) {
+	shared := budget.New(100_000)
+	next := shared
+	rigs := newRigs(2, Config{}, accept(func(*Conn) (Endpoint, error) { return &budgeted{budget: next}, nil }))
+	short, long, far := rigs[0].backlog(30_000), rigs[0].backlog(40_000), rigs[1].backlog(15_000)
+	next = nil
+	other := rigs[0].backlog(500_000)
+	if got := shared.Used(); got != 85_000+3*4 || long.state != stateOpen {
+		t.Fatalf("%d bytes in the budget, state %d", got, long.state)
+	}
+	next = shared
+	last := rigs[1].backlog(20_000)
+	if last.state != stateOpen || far.state != stateOpen {
+		t.Error("a loop that is below its share has shed")
+	}
+	rigs[0].tick()
+	rigs[0].turn()
+	if long.state != stateClosed || long.cause != CauseQueueBudget {
+		t.Errorf("the longest queue was not shed: state %d, cause %s", long.state, long.cause)
+	}
+	for name, c := range map[string]*Conn{"short": short, "far": far, "last": last, "other": other} {
+		if c.state != stateOpen {
+			t.Errorf("%s was shed", name)
+		}
+	}
+	for _, c := range []*Conn{short, far, last} {
+		c.gc.(*fakeConn).hangUp()
+	}
+	if got := shared.Used(); got != 0 {
+		t.Errorf("%d bytes are left in the budget", got)
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"sluice/frame"
 	"sluice/hub"
 	"sluice/hub/wire"
+	"sluice/internal/budget"
 )
 
 // Gateway answers opening handshakes. It implements engine.Handler.
@@ -205,6 +206,9 @@ func (c client) Closed() { c.session.Closed() }
 // Draining tells the client in its own grammar.
 func (c client) Draining(reconnectAfter time.Duration) { c.session.Draining(reconnectAfter) }
 
+// QueueBudget is that of the hub.
+func (c client) QueueBudget() *budget.Budget { return c.session.QueueBudget() }
+
 // Describe names the connection in the log.
 func (c client) Describe(attrs []slog.Attr) []slog.Attr {
 	return append(attrs, slog.String("hub", c.session.Hub()), slog.String("connection", c.session.ID()))
@@ -220,6 +224,7 @@ func (c knownClient) Describe(attrs []slog.Attr) []slog.Attr {
 
 var (
 	_ engine.Drainer   = client{}
+	_ engine.Budgeted  = client{}
 	_ engine.Describer = client{}
 	_ engine.Describer = knownClient{}
 )

@@ -105,6 +105,12 @@ type Tenant struct {
 	// MaxBytesPerSecond bounds the data of the same messages. Default none.
 	MaxBytesPerSecond int `yaml:"max_bytes_per_second" unit:"bytes"`
 
+	// MaxQueueBytes bounds what all clients of the hub together have not read yet;
+	// above it the longest queues are closed with 1008, and other hubs notice
+	// nothing. Default none: engine.max_node_queue_bytes is the bound, for all
+	// hubs together.
+	MaxQueueBytes int `yaml:"max_queue_bytes" unit:"bytes"`
+
 	// ReconnectWindow is how long a reliable session waits for its client after
 	// the connection broke. It counts as a connection meanwhile. Default 1m.
 	ReconnectWindow time.Duration `yaml:"reconnect_window"`
@@ -215,6 +221,7 @@ func (t Tenant) or(d Tenant) Tenant {
 		MaxMessageSize:        cmp.Or(t.MaxMessageSize, d.MaxMessageSize),
 		MaxMessagesPerSecond:  cmp.Or(t.MaxMessagesPerSecond, d.MaxMessagesPerSecond),
 		MaxBytesPerSecond:     cmp.Or(t.MaxBytesPerSecond, d.MaxBytesPerSecond),
+		MaxQueueBytes:         cmp.Or(t.MaxQueueBytes, d.MaxQueueBytes),
 		ReconnectWindow:       cmp.Or(t.ReconnectWindow, d.ReconnectWindow),
 		MaxUnackedMessages:    cmp.Or(t.MaxUnackedMessages, d.MaxUnackedMessages),
 		MaxUnackedBytes:       cmp.Or(t.MaxUnackedBytes, d.MaxUnackedBytes),
@@ -273,6 +280,7 @@ func (t *Tenant) validate(prefix string, report func(key, problem string)) {
 		{"max_message_size", t.MaxMessageSize},
 		{"max_messages_per_second", t.MaxMessagesPerSecond},
 		{"max_bytes_per_second", t.MaxBytesPerSecond},
+		{"max_queue_bytes", t.MaxQueueBytes},
 		{"max_unacked_messages", t.MaxUnackedMessages},
 		{"max_unacked_bytes", t.MaxUnackedBytes},
 		{"max_group_states", t.MaxGroupStates},

@@ -8,6 +8,7 @@ import (
 	"sluice/auth"
 	"sluice/frame"
 	"sluice/hub/wire"
+	"sluice/internal/budget"
 	"sluice/shard"
 )
 
@@ -43,6 +44,7 @@ type Hub struct {
 	away       atomic.Int64 // of them, those whose client may come back
 	groupCount atomic.Int64
 	rates      rates
+	queue      *budget.Budget // bytes that its clients have not read yet
 }
 
 func newHub(n *Node, name string, p policy) *Hub {
@@ -55,6 +57,7 @@ func newHub(n *Node, name string, p policy) *Hub {
 		residents: make([]residents, len(n.lanes)),
 		tallies:   make([]tally, len(n.lanes)+1),
 		rates:     newRates(p.MaxMessagesPerSecond, p.MaxBytesPerSecond),
+		queue:     budget.New(p.MaxQueueBytes),
 	}
 }
 

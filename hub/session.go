@@ -6,6 +6,7 @@ import (
 	"sluice/auth"
 	"sluice/frame"
 	"sluice/hub/wire"
+	"sluice/internal/budget"
 )
 
 // Session is what a hub knows of one client. It belongs to its loop: every method
@@ -56,6 +57,10 @@ func (s *Session) ID() string { return s.id.String() }
 
 // Hub returns the name of the session's hub.
 func (s *Session) Hub() string { return s.hub.name }
+
+// QueueBudget returns the hub's budget for what its clients have not read yet. It
+// is for the side that holds the sockets to keep; see Tenant.MaxQueueBytes.
+func (s *Session) QueueBudget() *budget.Budget { return s.hub.queue }
 
 // User returns the user id, "" for an anonymous client.
 func (s *Session) User() string { return s.user }

@@ -47,6 +47,7 @@ type Stats struct {
 	Sessions int64 // open now
 	Away     int64 // of them, those whose client may come back
 	Groups   int64 // with at least one member now
+	Queued   int64 // bytes that clients have not read yet
 
 	Published uint64  // messages accepted for a group, from clients and back ends
 	Delivered uint64  // copies of them taken by links
@@ -71,6 +72,7 @@ func (h *Hub) Stats() Stats {
 		Sessions: h.sessions.Load(),
 		Away:     h.away.Load(),
 		Groups:   h.groupCount.Load(),
+		Queued:   h.queue.Used(),
 		Dropped:  make([]Count, dropReasonCount),
 		Refused:  make([]Count, refusalCount-1),
 	}

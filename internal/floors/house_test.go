@@ -9,6 +9,7 @@ var sluice = house{
 		"sluice/frame":                 0,
 		"sluice/hub/filter":            0,
 		"sluice/hub/wire":              0,
+		"sluice/internal/budget":       0,
 		"sluice/internal/build":        0,
 		"sluice/internal/doctor":       0,
 		"sluice/internal/logs":         0,

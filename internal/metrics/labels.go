@@ -16,6 +16,7 @@ var closeReasons = [][]string{
 	{"input_backlog", "server"},
 	{"internal_error", "server"},
 	{"node_queue_budget", "server"},
+	{"queue_budget", "server"},
 	{"server_close", "server"},
 	{"slow_consumer", "server"},
 	{"token_expired", "server"},

@@ -34,6 +34,7 @@ type Node struct {
 	ConnectionsOpened   *Counter
 	ConnectionsClosed   *CounterVec // reason, initiator
 	HubConnections      *GaugeVec   // hub, transport
+	HubQueue            *GaugeVec   // hub
 	HTTPConnections     *Gauge
 	HandshakeRejections *CounterVec // reason
 	HandshakeDuration   *Histogram  // nanoseconds
@@ -98,6 +99,8 @@ func New() *Node {
 	n.HTTPConnections = n.gauge("sluice_http_connections", "Connections on the client port that went to the HTTP API.")
 	n.HubConnections = n.gaugeVec("sluice_hub_connections", "Clients connected to a hub, by hub and transport; hubs beyond the first 100 are together.",
 		maxHubLabels, "hub", "transport")
+	n.HubQueue = n.gaugeVec("sluice_hub_outbound_queue_bytes", "Bytes that clients of a hub have not read yet, by hub; hubs beyond the first 100 are together.",
+		maxHubLabels, "hub")
 	n.ConnectionsOpened = n.counter("sluice_connections_opened_total", "WebSocket connections opened.")
 	n.ConnectionsClosed = n.counterVec("sluice_connections_closed_total", "WebSocket connections ended, by why and by who ended them first.",
 		[]string{"reason", "initiator"}, closeReasons)

@@ -27,6 +27,7 @@ func TestEveryMetricIsExplained(t *testing.T) {
 	n := metrics.New()
 	n.SetBuild("v", "c", "g")
 	n.HubConnections.With("chat", "websocket")
+	n.HubQueue.With("chat")
 	n.LoopConnections.With("0")
 	n.LoopLastLag.With("0")
 	shown := names(`(?m)^# HELP (sluice_\S+)`, page(n))

@@ -52,9 +52,11 @@ const transport = "websocket"
 func observeHubs(m *metrics.Node, hubs []hub.Stats) {
 	var sum hub.Stats
 	m.HubConnections.Clear()
+	m.HubQueue.Clear()
 	dropped, refused := map[string]uint64{}, map[string]uint64{}
 	for _, h := range hubs {
 		m.HubConnections.With(h.Label, transport).Add(float64(h.Sessions))
+		m.HubQueue.With(h.Label).Add(float64(h.Queued))
 		sum.Groups += h.Groups
 		sum.Published += h.Published
 		sum.Away += h.Away
