@@ -112,6 +112,14 @@ func (c *Conn) opened(gc gnet.Conn) {
 	c.wait(l.engine.cfg.HandshakeTimeout)
 }
 
+// openedAfter is opened for a connection that has a history. What it came with is
+// forgotten: else gnet would hold that for as long as the socket lives.
+func (c *Conn) openedAfter(gc gnet.Conn) {
+	gc.SetContext(c)
+	gc.SetSafeContext(c)
+	c.opened(gc)
+}
+
 // closed ends the life of the connection: the socket is gone, by whichever
 // path; err is what the socket said, nil when we closed it. The endpoint hears
 // of it at the end of this turn, because the close may have come from a write

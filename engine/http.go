@@ -11,8 +11,8 @@ import (
 // A request on the client port that is not an opening handshake may be for
 // somebody else: an API, a console, a transport without WebSocket. If the handler
 // says so, its socket leaves the loop with every byte that was read, and is taken
-// in by an http.Server elsewhere, for good: what the client asks next on the same
-// connection is that server's too.
+// in by an http.Server elsewhere: what the client asks next on the same connection
+// is that server's too, which may give the socket back; see TakeBack.
 
 // httpListener is how sockets get from the loops to an http.Server.
 type httpListener struct {
@@ -168,8 +168,15 @@ func (c *httpConn) CloseWrite() error {
 }
 
 func (c *httpConn) Close() error {
+	c.release()
+	return c.Conn.Close()
+}
+
+// release takes the connection out of the count, once, and returns what it is
+// made of.
+func (c *httpConn) release() net.Conn {
 	if !c.closed.Swap(true) {
 		c.open.Add(-1)
 	}
-	return c.Conn.Close()
+	return c.Conn
 }

@@ -303,7 +303,7 @@ type events struct {
 }
 
 // OnOpen takes a connection that an acceptor has enrolled, one that another loop
-// has sent, or the bell.
+// has sent, one that comes back from an http.Server, or the bell.
 func (e *events) OnOpen(gc gnet.Conn) (out []byte, action gnet.Action) {
 	switch v := gc.Context().(type) {
 	case *Conn:
@@ -311,10 +311,12 @@ func (e *events) OnOpen(gc gnet.Conn) (out []byte, action gnet.Action) {
 		v.opened(gc)
 	case *arrival:
 		defer e.loop.recover(v.conn)
-		gc.SetContext(v.conn)
-		gc.SetSafeContext(v.conn) // else it would hold the arrival for as long as the socket lives
-		v.conn.opened(gc)
+		v.conn.openedAfter(gc)
 		e.loop.onArrival(v)
+	case *returned:
+		defer e.loop.recover(v.conn)
+		v.conn.openedAfter(gc)
+		e.loop.onReturn(v)
 	default:
 		e.loop.poller = gc.EventLoop()
 	}

@@ -94,7 +94,7 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 		n.engine.Accept(ln)
 	}
 	if cfg.API.Public {
-		n.public, n.publicDone = api.Server(data), make(chan error, 1)
+		n.public, n.publicDone = api.Server(n.publicPages(gate, data)), make(chan error, 1)
 		go func() { n.publicDone <- n.public.Serve(n.engine.HTTPListener()) }()
 	}
 	go n.tickHubs()
@@ -144,6 +144,18 @@ func (n *Node) dataPlane(tenants *auth.Tenants, m *metrics.Node) http.Handler {
 			durations.Observe(uint64(took))
 		},
 		MaxBody: int64(n.cfg.API.MaxBody),
+	})
+}
+
+// publicPages returns what is served on the client port beside the event loops:
+// the data plane. A request for anything else goes back to a loop.
+func (n *Node) publicPages(gate *gateway.Gateway, data http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if gate.ServesHTTP(r) {
+			data.ServeHTTP(w, r)
+			return
+		}
+		n.engine.TakeBack(w, r)
 	})
 }
 

@@ -1,0 +1,83 @@
+package engine
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/http"
+)
+
+// A proxy keeps its connections and sends over each of them whatever comes next:
+// a call of the API, which takes the connection off its loop, and then somebody's
+// opening handshake. That one goes back to a loop.
+
+// returned is a connection on its way back, with what the loop has to read first.
+type returned struct {
+	conn  *Conn
+	input []byte
+}
+
+// TakeBack is an http.Handler for what is asked on connections of HTTPListener and
+// no HTTPHandler would have claimed, such as an opening handshake: the connection
+// goes to a loop, which answers the request as if it had been the first. A request
+// with a body, and one over any other connection, is answered with 404.
+func (e *Engine) TakeBack(w http.ResponseWriter, r *http.Request) {
+	hijacker, ok := w.(http.Hijacker)
+	if !ok || r.ProtoMajor != 1 || r.ContentLength != 0 || len(r.TransferEncoding) > 0 {
+		http.NotFound(w, r)
+		return
+	}
+	nc, buffered, err := hijacker.Hijack()
+	if err != nil {
+		http.NotFound(w, r)
+		return
+	}
+	hc, ok := nc.(*httpConn)
+	if !ok {
+		_, _ = nc.Write(appendRefusal(nil, badRequest("not_websocket", "not on this connection")))
+		_ = nc.Close()
+		return
+	}
+	input := appendHead(nil, r)
+	waiting, _ := buffered.Reader.Peek(buffered.Reader.Buffered()) // never blocks
+	input = append(append(input, waiting...), hc.unread...)
+	e.takeBack(hc.release(), input)
+}
+
+// appendHead appends the head of a request as it may have come.
+func appendHead(dst []byte, r *http.Request) []byte {
+	b := bytes.NewBuffer(dst)
+	fmt.Fprintf(b, "%s %s HTTP/1.%d\r\nHost: %s\r\n", r.Method, r.RequestURI, r.ProtoMinor, r.Host)
+	_ = r.Header.Write(b) // a buffer takes everything
+	b.Write(crlf)
+	return b.Bytes()
+}
+
+func (e *Engine) takeBack(nc net.Conn, input []byte) {
+	var refusal *Refusal
+	switch {
+	case e.draining.Load():
+		refusal = e.goingAway()
+	case e.pending.Add(1) > int64(e.cfg.MaxPendingHandshakes):
+		e.pending.Add(-1)
+		refusal = e.busy("pending_limit", "too many clients at once")
+	}
+	if refusal != nil {
+		_, _ = nc.Write(appendRefusal(nil, refusal))
+		_ = nc.Close()
+		e.metrics.HandshakeRejections.With(refusal.Label).Inc()
+		return
+	}
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		_ = tcp.SetKeepAlive(false) // as on arrival from another loop
+	}
+	l := e.leastLoaded()
+	b := &returned{conn: &Conn{loop: l}, input: input}
+	if err := l.enrol(nc, b.conn, b); err != nil {
+		e.pending.Add(-1)
+		e.metrics.HandshakeRejections.With("move_failed").Inc()
+	}
+}
+
+// onReturn goes on with a connection that has come back.
+func (l *Loop) onReturn(b *returned) { l.onTraffic(b.conn, b.input) }
