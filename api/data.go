@@ -57,6 +57,7 @@ var operations = []struct {
 	{"send_to_user", "POST /api/hubs/{hub}/users/{user}/:send", sendToUser},
 	{"send_to_group", "POST /api/hubs/{hub}/groups/{group}/:send", sendToGroup},
 	{"send_to_connection", "POST /api/hubs/{hub}/connections/{id}/:send", sendToConnection},
+	{"send_many", "POST /api/hubs/{hub}/:sendMany", sendMany},
 	{"close_all", "POST /api/hubs/{hub}/:closeConnections", closeAll},
 	{"close_user", "POST /api/hubs/{hub}/users/{user}/:closeConnections", closeUser},
 	{"close_group", "POST /api/hubs/{hub}/groups/{group}/:closeConnections", closeGroup},

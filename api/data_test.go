@@ -151,8 +151,10 @@ var (
 )
 
 // plane returns a data plane over one hub, "chat".
-func plane(f *fakeHub) http.Handler {
-	return NewData(Data{
+func plane(f *fakeHub) http.Handler { return NewData(dataOf(f)) }
+
+func dataOf(f *fakeHub) Data {
+	return Data{
 		Hub: func(name string) (Backend, bool) { return f, name == "chat" },
 		Authorize: func(r *http.Request, _ string) error {
 			if r.Header.Get("Authorization") == "" {
@@ -173,7 +175,7 @@ func plane(f *fakeHub) http.Handler {
 			return fmt.Sprint(c.Hub, " ", c.User, " ", c.Roles, " ", c.Groups, " ", c.TTL), nil
 		},
 		MaxBody: 60,
-	})
+	}
 }
 
 func ask(h http.Handler, method, target, contentType, body string) *httptest.ResponseRecorder {

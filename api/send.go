@@ -20,22 +20,34 @@ func sendToAll(w http.ResponseWriter, c *call) *problem {
 }
 
 func sendToGroup(w http.ResponseWriter, c *call) *problem {
-	return c.send(w, func(m *hub.Outgoing, s hub.Selection) error { return c.hub.SendToGroup(c.PathValue("group"), m, s) })
+	return c.send(w, c.toGroup(c.PathValue("group")))
 }
 
 func sendToUser(w http.ResponseWriter, c *call) *problem {
-	return c.send(w, func(m *hub.Outgoing, s hub.Selection) error { return c.hub.SendToUser(c.PathValue("user"), m, s) })
+	return c.send(w, c.toUser(c.PathValue("user")))
 }
 
-// sendToConnection succeeds as well when the connection is gone: it may go a
-// moment later, and the caller has to live with that.
 func sendToConnection(w http.ResponseWriter, c *call) *problem {
-	return c.send(w, func(m *hub.Outgoing, _ hub.Selection) error {
-		if err := c.hub.SendToConnection(c.PathValue("id"), m); !errors.Is(err, hub.ErrNoConnection) {
+	return c.send(w, c.toConnection(c.PathValue("id")))
+}
+
+func (c *call) toGroup(group string) func(*hub.Outgoing, hub.Selection) error {
+	return func(m *hub.Outgoing, s hub.Selection) error { return c.hub.SendToGroup(group, m, s) }
+}
+
+func (c *call) toUser(user string) func(*hub.Outgoing, hub.Selection) error {
+	return func(m *hub.Outgoing, s hub.Selection) error { return c.hub.SendToUser(user, m, s) }
+}
+
+// toConnection succeeds as well when the connection is gone: it may go a moment
+// later, and the caller has to live with that.
+func (c *call) toConnection(id string) func(*hub.Outgoing, hub.Selection) error {
+	return func(m *hub.Outgoing, _ hub.Selection) error {
+		if err := c.hub.SendToConnection(id, m); !errors.Is(err, hub.ErrNoConnection) {
 			return err
 		}
 		return nil
-	})
+	}
 }
 
 // send reads the message and to whom it goes, and answers 202.
@@ -64,7 +76,7 @@ func (c *call) send(w http.ResponseWriter, to func(*hub.Outgoing, hub.Selection)
 func (c *call) message() (*hub.Outgoing, *problem) {
 	m := &hub.Outgoing{ConflationKey: c.param("conflationKey")}
 	if len(m.ConflationKey) > wire.MaxConflationKey {
-		return nil, badRequest("conflationKey", "longer than "+strconv.Itoa(wire.MaxConflationKey)+" bytes")
+		return nil, longKey()
 	}
 	var p *problem
 	if m.TTL, p = c.ttl(); p != nil {
@@ -83,6 +95,10 @@ func (c *call) message() (*hub.Outgoing, *problem) {
 		return nil, badRequest("body", "is not UTF-8; send other bytes as application/octet-stream")
 	}
 	return m, nil
+}
+
+func longKey() *problem {
+	return badRequest("conflationKey", "longer than "+strconv.Itoa(wire.MaxConflationKey)+" bytes")
 }
 
 // dataType is what Content-Type says of the body.
@@ -126,6 +142,9 @@ func (c *call) body() ([]byte, *problem) {
 	return body, nil
 }
 
+// ttlRange says what a time to live may be.
+var ttlRange = "must be 0 to " + strconv.Itoa(wire.MaxTTL)
+
 // ttl is how long the message is kept for a session that is away.
 func (c *call) ttl() (time.Duration, *problem) {
 	text := c.param("messageTtlSeconds")
@@ -134,7 +153,7 @@ func (c *call) ttl() (time.Duration, *problem) {
 	}
 	n, err := strconv.ParseUint(text, 10, 16)
 	if err != nil || n > wire.MaxTTL {
-		return 0, badRequest("messageTtlSeconds", "must be 0 to "+strconv.Itoa(wire.MaxTTL))
+		return 0, badRequest("messageTtlSeconds", ttlRange)
 	}
 	return time.Duration(n) * time.Second, nil
 }
