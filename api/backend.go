@@ -7,6 +7,7 @@ import (
 
 	"sluice/auth"
 	"sluice/hub"
+	"sluice/hub/wire"
 )
 
 // Backend is what the data plane asks of one hub; *hub.Hub is one. Its methods
@@ -28,6 +29,7 @@ type Backend interface {
 	HasGroup(group string) bool
 	UserConnections(user string) []hub.ConnectionInfo
 	GroupConnections(ctx context.Context, group, after string, limit int) (page []hub.ConnectionInfo, next string, err error)
+	Presence(group string) []wire.StateItem
 
 	AddConnectionToGroup(ctx context.Context, id, group string) error
 	RemoveConnectionFromGroup(ctx context.Context, id, group string) error

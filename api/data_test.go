@@ -15,6 +15,7 @@ import (
 
 	"sluice/auth"
 	"sluice/hub"
+	"sluice/hub/wire"
 )
 
 // fakeHub writes down what it is asked, and answers with err.
@@ -107,6 +108,15 @@ func (f *fakeHub) GroupConnections(_ context.Context, group, after string, limit
 		return all, "", err
 	}
 	return all[:limit], all[limit-1].ID, err
+}
+func (f *fakeHub) Presence(group string) []wire.StateItem {
+	if group != "vip" {
+		return nil
+	}
+	return []wire.StateItem{
+		{ConnectionID: "c1", UserID: "alice", HasState: true, State: []wire.Pair{{Key: []byte("mood"), Value: []byte("good")}}, UpdatedAt: 1},
+		{ConnectionID: "c2", UpdatedAt: 2},
+	}
 }
 func (f *fakeHub) AddConnectionToGroup(_ context.Context, id, group string) error {
 	return f.note("add %q to %q", id, group)
@@ -403,6 +413,18 @@ func TestLists(t *testing.T) {
 	for _, query := range []string{"maxpagesize=0", "maxpagesize=201", "maxpagesize=x", "top=-1", "continuationToken=strange"} {
 		if w := ask(h, "GET", "/api/hubs/chat/groups/g/connections?"+query, "", ""); w.Code != 400 {
 			t.Errorf("%s: status %d", query, w.Code)
+		}
+	}
+}
+
+func TestGroupPresence(t *testing.T) {
+	for group, want := range map[string]string{
+		"vip":  `{"value":[{"connectionId":"c1","userId":"alice","state":{"mood":"good"},"updatedAt":1},{"connectionId":"c2","updatedAt":2}]}`,
+		"none": `{"value":[]}`,
+	} {
+		w := ask(plane(&fakeHub{}), "GET", "/api/hubs/chat/groups/"+group+"/presence", "", "")
+		if w.Code != 200 || w.Body.String() != want {
+			t.Errorf("%s: status %d: %s", group, w.Code, w.Body)
 		}
 	}
 }

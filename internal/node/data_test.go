@@ -112,6 +112,14 @@ func TestDataPlane(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 
+	c.WriteText(`{"type":"setGroupState","group":"room","state":{"mood":"good"},"ackId":3}`)
+	if got := c.ReadText(); got != `{"type":"ack","ackId":3,"success":true}` {
+		t.Errorf("got %s", got)
+	}
+	if got := b.want(200, "GET", "/groups/room/presence", "", ""); !strings.HasPrefix(got, `{"value":[{"connectionId":"`+id+`","userId":"alice","state":{"mood":"good"},"updatedAt":`) {
+		t.Errorf("presence: %s", got)
+	}
+
 	_, page := get(t, n, "/metrics")
 	for _, want := range []string{
 		`sluice_api_requests_total{operation="send_to_all",status="2xx"} 4`,
