@@ -62,6 +62,10 @@ type Data struct {
 	// Mint makes a token for a client.
 	Mint func(c auth.Claims) (string, error)
 
+	// Ticket makes a ticket for a client, to be used within life. The error is
+	// auth.ErrTicketsFull or says what is wrong with c.
+	Ticket func(c auth.Claims, life time.Duration) (string, error)
+
 	// Observe is told of every call that names an operation: which of
 	// Operations, the status of the answer, how long it took. Nil for nobody.
 	Observe func(operation string, status int, took time.Duration)

@@ -53,6 +53,7 @@ var operations = []struct {
 	do    operation
 }{
 	{"generate_token", "POST /api/hubs/{hub}/:generateToken", generateToken},
+	{"create_ticket", "POST /api/hubs/{hub}/:createTicket", createTicket},
 	{"send_to_all", "POST /api/hubs/{hub}/:send", sendToAll},
 	{"send_to_user", "POST /api/hubs/{hub}/users/{user}/:send", sendToUser},
 	{"send_to_group", "POST /api/hubs/{hub}/groups/{group}/:send", sendToGroup},

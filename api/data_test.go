@@ -184,6 +184,15 @@ func dataOf(f *fakeHub) Data {
 			}
 			return fmt.Sprint(c.Hub, " ", c.User, " ", c.Roles, " ", c.Groups, " ", c.TTL), nil
 		},
+		Ticket: func(c auth.Claims, life time.Duration) (string, error) {
+			switch c.User {
+			case "nobody":
+				return "", errors.New("role: no such role")
+			case "crowd":
+				return "", auth.ErrTicketsFull
+			}
+			return fmt.Sprint(c.Hub, " ", c.User, " ", c.Roles, " ", c.Groups, " ", c.TTL, " within ", life), nil
+		},
 		MaxBody: 60,
 	}
 }
@@ -434,6 +443,27 @@ func TestGenerateToken(t *testing.T) {
 	var answer struct{ Token string }
 	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || answer.Token != "chat u [a b] [g] "+(5*time.Minute).String() {
 		t.Errorf("%v: %s", err, w.Body)
+	}
+}
+
+func TestCreateTicket(t *testing.T) {
+	for _, tt := range []struct {
+		query  string
+		status int
+		want   string // the ticket, or the code of the problem
+	}{
+		{"?userId=u&role=a&group=g&minutesToExpire=5&secondsToUse=10", 200, "chat u [a] [g] 5m0s within 10s"},
+		{"", 200, "chat  [] [] 1h0m0s within 30s"},
+		{"?secondsToUse=301", 400, codeBadRequest},
+		{"?minutesToExpire=0", 400, codeBadRequest},
+		{"?userId=nobody", 400, codeBadRequest},
+		{"?userId=crowd", 429, codeTooMany},
+	} {
+		w := ask(plane(&fakeHub{}), "POST", "/api/hubs/chat/:createTicket"+tt.query, "", "")
+		var answer struct{ Ticket, Code string }
+		if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || w.Code != tt.status || answer.Ticket+answer.Code != tt.want {
+			t.Errorf("%s: status %d, %v: %s", tt.query, w.Code, err, w.Body)
+		}
 	}
 }
 

@@ -247,3 +247,36 @@ func TestRevoke(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 }
+
+// TestTicketConnects: a ticket lets one client in, from either place.
+func TestTicketConnects(t *testing.T) {
+	n := startNode(t, nil)
+	b := &backEnd{t, "http://" + n.OpsAddr().String() + "/api/hubs/chat", testKey}
+	addr := n.Addrs()[0].String()
+	for _, place := range []struct{ query, header string }{
+		{"?ticket=", subprotocol}, {"", "Sec-WebSocket-Protocol: json.sluice.v1, ticket."},
+	} {
+		var answer struct{ Ticket string }
+		if err := json.Unmarshal([]byte(b.want(200, "POST", "/:createTicket?userId=dora", "", "")), &answer); err != nil {
+			t.Fatal(err)
+		}
+		path, header := "/client/hubs/chat", place.header
+		if place.query != "" {
+			path += place.query + answer.Ticket
+		} else {
+			header += answer.Ticket
+		}
+		c := testkit.DialWebSocket(t, addr, path, header)
+		if first := c.ReadText(); !strings.Contains(first, `"userId":"dora"`) {
+			t.Errorf("got %s", first)
+		}
+		again := testkit.Dial(t, "tcp", addr)
+		again.WriteString(testkit.Head(path, header))
+		if resp := again.ReadResponse(); resp.StatusCode != http.StatusUnauthorized {
+			t.Errorf("again: %s", resp.Status)
+		}
+	}
+	if _, page := get(t, n, "/metrics"); !strings.Contains(page, `sluice_handshake_rejections_total{reason="ticket_unknown"} 2`) {
+		t.Error("the refusals are not counted")
+	}
+}
