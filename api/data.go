@@ -39,6 +39,7 @@ func NewData(d Data) http.Handler {
 	for _, o := range operations {
 		mux.Handle(o.route, d.serve(o.name, o.do))
 	}
+	handleOpenAPI(mux)
 	mux.HandleFunc("HEAD /api/health", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
 		notFound(codeNotFound, "", "there is no operation "+r.Method+" at this path; docs/api.md lists them").write(w)

@@ -160,8 +160,12 @@ var (
 	_ Backend = (*hub.Hub)(nil)
 )
 
-// plane returns a data plane over one hub, "chat".
-func plane(f *fakeHub) http.Handler { return NewData(dataOf(f)) }
+// plane returns a data plane over one hub, "chat", that is held against its
+// OpenAPI document.
+func plane(t *testing.T, f *fakeHub) http.Handler {
+	t.Helper()
+	return checked(t, NewData(dataOf(f)))
+}
 
 func dataOf(f *fakeHub) Data {
 	return Data{
@@ -298,7 +302,7 @@ func TestOperations(t *testing.T) {
 		t.Run(tt.request[:min(70, len(tt.request))], func(t *testing.T) {
 			f := &fakeHub{}
 			method, target, _ := strings.Cut(tt.request, " ")
-			w := ask(plane(f), method, target, tt.contentType, tt.body)
+			w := ask(plane(t, f), method, target, tt.contentType, tt.body)
 			if w.Code != tt.status {
 				t.Fatalf("status %d, want %d: %s", w.Code, tt.status, w.Body)
 			}
@@ -336,7 +340,7 @@ func TestWithoutToken(t *testing.T) {
 		r := httptest.NewRequest("POST", "/api/hubs/"+hub+"/:send", strings.NewReader("hi"))
 		w := httptest.NewRecorder()
 		f := &fakeHub{}
-		plane(f).ServeHTTP(w, r)
+		plane(t, f).ServeHTTP(w, r)
 		if w.Code != 401 || w.Header().Get("WWW-Authenticate") != "Bearer" || len(f.log) > 0 {
 			t.Errorf("%s: status %d, %v, %v", hub, w.Code, w.Header(), f.log)
 		}
@@ -360,9 +364,9 @@ func TestRefusedByHub(t *testing.T) {
 		{hub.ErrOverloaded, 503, 503},
 		{context.DeadlineExceeded, 503, 503},
 	} {
-		h := plane(&fakeHub{err: tt.err})
-		send := ask(h, "POST", "/api/hubs/chat/connections/c1/:send", "text/plain", "hi")
-		change := ask(h, "PUT", "/api/hubs/chat/groups/g/connections/c1", "", "")
+		f := &fakeHub{err: tt.err}
+		send := ask(plane(t, f), "POST", "/api/hubs/chat/connections/c1/:send", "text/plain", "hi")
+		change := ask(NewData(dataOf(f)), "PUT", "/api/hubs/chat/groups/g/connections/c1", "", "")
 		if send.Code != tt.send || change.Code != tt.change {
 			t.Errorf("%v: status %d and %d, want %d and %d", tt.err, send.Code, change.Code, tt.send, tt.change)
 		}
@@ -375,14 +379,14 @@ func TestRefusedByHub(t *testing.T) {
 }
 
 func TestAllowedMethods(t *testing.T) {
-	w := ask(plane(&fakeHub{}), "GET", "/api/hubs/chat/:send", "", "")
+	w := ask(plane(t, &fakeHub{}), "GET", "/api/hubs/chat/:send", "", "")
 	if w.Code != 404 || w.Header().Get(codeHeader) != codeNotFound {
 		t.Errorf("status %d: %s", w.Code, w.Body)
 	}
 }
 
 func TestLists(t *testing.T) {
-	h := plane(&fakeHub{})
+	h := plane(t, &fakeHub{})
 	read := func(target string) (ids []string, next string) {
 		t.Helper()
 		w := ask(h, "GET", target, "", "")
@@ -431,7 +435,7 @@ func TestGroupPresence(t *testing.T) {
 		"vip":  `{"value":[{"connectionId":"c1","userId":"alice","state":{"mood":"good"},"updatedAt":1},{"connectionId":"c2","updatedAt":2}]}`,
 		"none": `{"value":[]}`,
 	} {
-		w := ask(plane(&fakeHub{}), "GET", "/api/hubs/chat/groups/"+group+"/presence", "", "")
+		w := ask(plane(t, &fakeHub{}), "GET", "/api/hubs/chat/groups/"+group+"/presence", "", "")
 		if w.Code != 200 || w.Body.String() != want {
 			t.Errorf("%s: status %d: %s", group, w.Code, w.Body)
 		}
@@ -439,7 +443,7 @@ func TestGroupPresence(t *testing.T) {
 }
 
 func TestGenerateToken(t *testing.T) {
-	w := ask(plane(&fakeHub{}), "POST", "/api/hubs/chat/:generateToken?userId=u&role=a&role=b&group=g&minutesToExpire=5", "", "")
+	w := ask(plane(t, &fakeHub{}), "POST", "/api/hubs/chat/:generateToken?userId=u&role=a&role=b&group=g&minutesToExpire=5", "", "")
 	var answer struct{ Token string }
 	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || answer.Token != "chat u [a b] [g] "+(5*time.Minute).String() {
 		t.Errorf("%v: %s", err, w.Body)
@@ -459,7 +463,7 @@ func TestCreateTicket(t *testing.T) {
 		{"?userId=nobody", 400, codeBadRequest},
 		{"?userId=crowd", 429, codeTooMany},
 	} {
-		w := ask(plane(&fakeHub{}), "POST", "/api/hubs/chat/:createTicket"+tt.query, "", "")
+		w := ask(plane(t, &fakeHub{}), "POST", "/api/hubs/chat/:createTicket"+tt.query, "", "")
 		var answer struct{ Ticket, Code string }
 		if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || w.Code != tt.status || answer.Ticket+answer.Code != tt.want {
 			t.Errorf("%s: status %d, %v: %s", tt.query, w.Code, err, w.Body)
@@ -477,7 +481,7 @@ func TestBrokenBody(t *testing.T) {
 	r := httptest.NewRequest("POST", "/api/hubs/chat/:send", brokenBody{})
 	r.Header.Set("Authorization", "Bearer x")
 	w := httptest.NewRecorder()
-	plane(f).ServeHTTP(w, r)
+	plane(t, f).ServeHTTP(w, r)
 	if w.Code != 400 || len(f.log) > 0 {
 		t.Errorf("status %d, %v", w.Code, f.log)
 	}

@@ -12,10 +12,11 @@ import (
 )
 
 // bigPlane is plane with room for bodies of many messages.
-func bigPlane(f *fakeHub, maxBody int64) http.Handler {
+func bigPlane(t *testing.T, f *fakeHub, maxBody int64) http.Handler {
+	t.Helper()
 	d := dataOf(f)
 	d.MaxBody = maxBody
-	return NewData(d)
+	return checked(t, NewData(d))
 }
 
 func TestSendMany(t *testing.T) {
@@ -39,7 +40,7 @@ func TestSendMany(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := &fakeHub{}
-			w := ask(bigPlane(f, 4096), "POST", "/api/hubs/chat/:sendMany", "application/json", tt.body)
+			w := ask(bigPlane(t, f, 4096), "POST", "/api/hubs/chat/:sendMany", "application/json", tt.body)
 			got := manyResults(t, w)
 			if fmt.Sprint(got) != fmt.Sprint(tt.status) {
 				t.Errorf("got %v, want %v: %s", got, tt.status, w.Body)
@@ -101,7 +102,7 @@ func TestSendManyRefused(t *testing.T) {
 		{"shared type alone", `{"dataType":"text","messages":[{"group":"g","data":1}]}`, 400},
 	} {
 		f := &fakeHub{}
-		w := ask(bigPlane(f, 40_000), "POST", "/api/hubs/chat/:sendMany", "application/json", tt.body)
+		w := ask(bigPlane(t, f, 40_000), "POST", "/api/hubs/chat/:sendMany", "application/json", tt.body)
 		if w.Code != tt.status || len(f.log) > 0 {
 			t.Errorf("%s: status %d, %q: %s", tt.name, w.Code, f.log, w.Body)
 		}
@@ -112,7 +113,7 @@ func TestSendManyRefused(t *testing.T) {
 func TestSendManyBounded(t *testing.T) {
 	f := &fakeHub{}
 	body := `{"data":"` + strings.Repeat("x", 500) + `","messages":[` + strings.TrimSuffix(strings.Repeat(`{"group":"g"},`, 35), ",") + `]}`
-	got := manyResults(t, ask(bigPlane(f, 1024), "POST", "/api/hubs/chat/:sendMany", "application/json", body))
+	got := manyResults(t, ask(bigPlane(t, f, 1024), "POST", "/api/hubs/chat/:sendMany", "application/json", body))
 	want := maxManyBodies * 1024 / 502
 	if len(f.log) != want || got[want-1] != 202 || got[want] != 413 {
 		t.Errorf("%d sent: %v", len(f.log), got)
@@ -122,10 +123,11 @@ func TestSendManyBounded(t *testing.T) {
 // TestSendManyOnce: a call that is repeated under its key sends what is missing.
 func TestSendManyOnce(t *testing.T) {
 	f := &fakeHub{}
-	h := bigPlane(f, 4096)
+	h := bigPlane(t, f, 4096)
 	send := func(body string) *httptest.ResponseRecorder {
 		r := httptest.NewRequest("POST", "/api/hubs/chat/:sendMany", strings.NewReader(body))
 		r.Header.Set("Authorization", "Bearer x")
+		r.Header.Set("Content-Type", "application/json")
 		r.Header.Set(idempotencyHeader, "k")
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
