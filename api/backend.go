@@ -73,5 +73,10 @@ type Data struct {
 	// MaxBody bounds the body of a request, in bytes.
 	MaxBody int64
 
-	sends *idempotency // set by NewData
+	// MaxCallsPerSecond bounds the calls about one hub; 0 for no limit.
+	MaxCallsPerSecond int
+
+	// Set by NewData.
+	sends *idempotency
+	calls *callRates // nil for no limit
 }

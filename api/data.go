@@ -35,6 +35,7 @@ type operation func(w http.ResponseWriter, c *call) *problem
 // operations.
 func NewData(d Data) http.Handler {
 	d.sends = newIdempotency()
+	d.calls = newCallRates(d.MaxCallsPerSecond, time.Now)
 	mux := http.NewServeMux()
 	for _, o := range operations {
 		mux.Handle(o.route, d.serve(o.name, o.do))
@@ -149,6 +150,9 @@ func (d *Data) open(r *http.Request) (*call, *problem) {
 	h, ok := d.Hub(name)
 	if !ok {
 		return nil, notFound(codeNotFound, "hub", "there is no such hub; declare it below hub.hubs in the configuration")
+	}
+	if !d.calls.admit(name) {
+		return nil, later(http.StatusTooManyRequests, codeTooMany, "more calls about the hub than api.max_calls_per_second; try again later")
 	}
 	return &call{Request: r, data: d, hub: h, name: name, query: query}, nil
 }

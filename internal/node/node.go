@@ -147,6 +147,8 @@ func (n *Node) dataPlane(tenants *auth.Tenants, m *metrics.Node) http.Handler {
 			durations.Observe(uint64(took))
 		},
 		MaxBody: int64(n.cfg.API.MaxBody),
+
+		MaxCallsPerSecond: n.cfg.API.MaxCallsPerSecond,
 	})
 }
 
