@@ -22,6 +22,26 @@ type call struct {
 	hub   Backend
 	name  string     // of the hub
 	query url.Values // of the URL
+
+	// Of Context; nil until it is asked for.
+	ctx    context.Context
+	cancel context.CancelFunc
+}
+
+// Context returns the context in which the call waits for the event loops. It is
+// made for the first who asks: most calls send, and wait for nothing.
+func (c *call) Context() context.Context {
+	if c.ctx == nil {
+		c.ctx, c.cancel = context.WithTimeout(c.Request.Context(), callTimeout)
+	}
+	return c.ctx
+}
+
+// release lets go of the context.
+func (c *call) release() {
+	if c.cancel != nil {
+		c.cancel()
+	}
 }
 
 // param returns the first value of a parameter of the URL.
@@ -102,12 +122,11 @@ func (d *Data) serve(name string, do operation) http.Handler {
 			start := time.Now()
 			defer func() { d.Observe(name, w.status, time.Since(start)) }()
 		}
-		w.Header().Set("Api-Supported-Versions", strings.Join(versions, ", "))
-		w.Header().Set("Cache-Control", "no-store")
-		ctx, cancel := context.WithTimeout(r.Context(), callTimeout)
-		defer cancel()
-		c, p := d.open(r.WithContext(ctx))
+		h := w.Header()
+		h["Api-Supported-Versions"], h["Cache-Control"] = headerVersions, headerNoStore
+		c, p := d.open(r)
 		if p == nil {
+			defer c.release()
 			c.Body = http.MaxBytesReader(plain, c.Body, d.MaxBody)
 			p = do(w, c)
 		}
@@ -116,6 +135,12 @@ func (d *Data) serve(name string, do operation) http.Handler {
 		}
 	})
 }
+
+// The values of headers that are the same in all answers; nobody changes them.
+var (
+	headerVersions = []string{strings.Join(versions, ", ")}
+	headerNoStore  = []string{"no-store"}
+)
 
 // callTimeout is how long a call waits for the event loops: an answer that comes
 // later finds nobody.
