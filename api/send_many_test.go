@@ -152,3 +152,33 @@ func TestSendManyOnce(t *testing.T) {
 		t.Errorf("another request: %v", got)
 	}
 }
+
+// FuzzSendMany: whatever the body is, each message has its answer, and no more is
+// sent than was accepted.
+func FuzzSendMany(f *testing.F) {
+	f.Add(`{"data":1,"messages":[{"group":"g"},{"all":true,"dataType":"text","data":"x"}]}`)
+	f.Add(`{"messages":[{"user":"u","dataType":"binary","data":"AP8=","filter":"userId eq 'u'","excluded":["a"],"ttlSeconds":1}]}`)
+	f.Add(`{"messages":[{"connection":null,"data":null},{}]}`)
+	f.Add(`{"MESSAGES":[{"Group":"g","data":1}],"data":{}}`)
+	f.Fuzz(func(t *testing.T, body string) {
+		fake := &fakeHub{}
+		d := dataOf(fake)
+		d.MaxBody = 1 << 20
+		w := ask(NewData(d), "POST", "/api/hubs/chat/:sendMany", "application/json", body)
+		if w.Code != 200 {
+			if len(fake.log) > 0 {
+				t.Errorf("status %d, and sent %q", w.Code, fake.log)
+			}
+			return
+		}
+		accepted := 0
+		for _, status := range manyResults(t, w) {
+			if status == 202 {
+				accepted++
+			}
+		}
+		if accepted != len(fake.log) {
+			t.Errorf("%d accepted, sent %q", accepted, fake.log)
+		}
+	})
+}

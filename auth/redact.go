@@ -10,8 +10,9 @@ import (
 var secretParameters = []string{queryToken, "awps_reconnection_token"}
 
 // Redact returns a request URI (or any URL) for a log, without the tokens in
-// its query, and without tickets anywhere. It would rather cut too much than too little: from the name of a
-// secret parameter, in any case and wherever it stands, to the next ampersand.
+// its query, and without tickets anywhere. It would rather cut too much than too
+// little: from the name of a secret parameter, in any case and wherever it stands,
+// to the next ampersand.
 func Redact(requestURI string) string {
 	path, query, ok := strings.Cut(requestURI, "?")
 	path = redactPair(path)

@@ -43,26 +43,22 @@ type tickets struct {
 // one up tells nothing of the texts.
 type waiting struct {
 	tickets map[[sha256.Size]byte]ticket
-	bytes   int
-
-	// sweepAt is the number of tickets at which those that are over are looked
-	// for: so often that they are never more than the others, and no oftener.
-	sweepAt int
+	bytes   int // of all of them
 }
 
 type ticket struct {
 	id    Identity
 	until time.Time // the first moment at which it is no good any more
+	bytes int       // about what it takes
 }
 
-// minSweep is the least number of tickets that is worth a sweep.
-const minSweep = 64
-
-// bytes is about what a ticket takes. The roles are shared, see interner.
-func (t *ticket) bytes() int {
-	n := ticketBytes + len(t.id.User)
-	for _, g := range t.id.Groups {
-		n += len(g)
+// size is about what a ticket with these claims takes, in bytes.
+func (c Claims) size() int {
+	n := ticketBytes + len(c.User)
+	for _, texts := range [][]string{c.Groups, c.Roles} {
+		for _, t := range texts {
+			n += len(t)
+		}
 	}
 	return n
 }
@@ -74,36 +70,42 @@ func (t *tickets) issue(hub string, one ticket, now time.Time) (string, error) {
 	defer t.mu.Unlock()
 	w := t.hubs[hub]
 	if w == nil {
-		w = &waiting{tickets: map[[sha256.Size]byte]ticket{}, sweepAt: minSweep}
+		w = &waiting{tickets: map[[sha256.Size]byte]ticket{}}
 		if t.hubs == nil {
 			t.hubs = map[string]*waiting{}
 		}
 		t.hubs[hub] = w
 	}
-	if len(w.tickets) >= w.sweepAt || w.bytes+one.bytes() > maxTicketBytes {
-		w.sweep(now)
-	}
-	if w.bytes+one.bytes() > maxTicketBytes {
+	w.sweep(now)
+	if w.bytes+one.bytes > maxTicketBytes {
 		return "", ErrTicketsFull
 	}
 	w.tickets[sha256.Sum256([]byte(text))] = one
-	w.bytes += one.bytes()
+	w.bytes += one.bytes
 	return text, nil
 }
 
-// sweep forgets what is over.
+// sweepSample is how many tickets one that is made has looked at. With eight, about
+// one in eight of those that are kept is over.
+const sweepSample = 8
+
+// sweep forgets what is over among a few tickets, by chance other ones each time:
+// event loops wait for the lock, so that a look at all would hold them up.
 func (w *waiting) sweep(now time.Time) {
+	n := 0
 	for key, one := range w.tickets {
 		if !now.Before(one.until) {
 			w.remove(key, one)
 		}
+		if n++; n == sweepSample {
+			return
+		}
 	}
-	w.sweepAt = max(minSweep, 2*len(w.tickets))
 }
 
 func (w *waiting) remove(key [sha256.Size]byte, one ticket) {
 	delete(w.tickets, key)
-	w.bytes -= one.bytes()
+	w.bytes -= one.bytes
 }
 
 // redeem returns for whom a ticket of the hub was made, to the first who asks.
@@ -151,5 +153,6 @@ func (t *Tenants) IssueTicket(c Claims, life time.Duration, now time.Time) (stri
 			IssuedAt:    now.Truncate(time.Second), // as in a token, for revoking what was issued before
 		},
 		until: now.Add(life),
+		bytes: c.size(),
 	}, now)
 }

@@ -119,6 +119,17 @@ func TestTicketsBounded(t *testing.T) {
 	}
 }
 
+// TestTicketsForgotten: tickets that nobody uses do not add up.
+func TestTicketsForgotten(t *testing.T) {
+	tenants := newTenants(t)
+	claims := auth.Claims{Hub: "chat", TTL: time.Hour, Groups: []string{strings.Repeat("g", 1000)}}
+	for i := range 20_000 { // six times what there is room for
+		if _, err := tenants.IssueTicket(claims, 30*time.Second, ticketNow.Add(time.Duration(i)*time.Second)); err != nil {
+			t.Fatalf("ticket %d: %v", i, err)
+		}
+	}
+}
+
 func TestTicketRefused(t *testing.T) {
 	tenants := newTenants(t)
 	for name, c := range map[string]auth.Claims{
