@@ -69,7 +69,7 @@ type message struct {
 func (m *message) register(fs *flag.FlagSet) {
 	fs.StringVar(&m.text, "data", "", "the `message`")
 	fs.StringVar(&m.file, "file", "", "read the message from this `file`, - for standard input")
-	fs.StringVar(&m.dataType, "type", "text", "what it is: text, json or binary")
+	fs.StringVar(&m.dataType, "type", "text", "the `kind` of message: text, json or binary")
 	fs.DurationVar(&m.ttl, "ttl", 0, "how long it is kept for a reliable session that is away, in whole seconds up to 5m; 0 is as long as the session")
 	fs.StringVar(&m.conflationKey, "conflation-key", "", "of messages with the same `key` only the newest is of use to a slow receiver")
 }
