@@ -15,7 +15,7 @@ const (
 
 // Select picks the grammar for the subprotocols a client offers, in the
 // client's order of preference: the first known one wins. Unknown entries,
-// among them tokens carried as "bearer.…", are skipped. A client that offers
+// among them tokens carried as "bearer.…" or "ticket.…", are skipped. A client that offers
 // none is a raw one. compat says whether the compatible names count as known.
 //
 // subprotocol is the offered name to answer with (RFC 6455 section 4.2.2);
@@ -23,7 +23,7 @@ const (
 func Select(offered []string, compat bool) (g Grammar, subprotocol string, ok bool) {
 	raw := true
 	for _, name := range offered {
-		raw = raw && strings.HasPrefix(name, "bearer.")
+		raw = raw && (strings.HasPrefix(name, "bearer.") || strings.HasPrefix(name, "ticket."))
 		if name == nameJSON || compat && name == nameJSONCompat {
 			return JSONv1{}, name, true
 		}

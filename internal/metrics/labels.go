@@ -34,7 +34,7 @@ var handshakeRejections = each(
 	// the gateway: nowhere to go
 	"invalid_hub", "mode", "subprotocol", "unknown_hub", "unknown_path",
 	// auth.Reasons: may not come in
-	"origin_denied", "token_algorithm", "token_audience", "token_expired", "token_group_invalid", "token_malformed",
+	"origin_denied", "ticket_expired", "ticket_unknown", "token_algorithm", "token_audience", "token_expired", "token_group_invalid", "token_malformed",
 	"token_missing", "token_not_yet_valid", "token_revoked", "token_signature", "token_too_large",
 )
 
@@ -52,9 +52,9 @@ var requestRefusals = each("duplicate", "forbidden", "group_full", "handler_fail
 // apiOperations are those of package api.
 var apiOperations = []string{
 	"add_connection", "add_to_groups", "add_user", "allowed", "close_all", "close_connection", "close_group", "close_user",
-	"generate_token", "grant", "has_connection", "has_group", "has_user", "list_group", "list_user", "remove_connection",
+	"create_ticket", "generate_token", "grant", "has_connection", "has_group", "has_user", "list_group", "list_user", "presence", "remove_connection",
 	"remove_connection_from_all", "remove_from_groups", "remove_user", "remove_user_from_all", "revoke", "revoke_tokens",
-	"send_to_all", "send_to_connection", "send_to_group", "send_to_user",
+	"send_many", "send_to_all", "send_to_connection", "send_to_group", "send_to_user",
 }
 
 // statusClasses are the statuses of answers, by their first digit.
