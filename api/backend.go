@@ -30,6 +30,7 @@ type Backend interface {
 	UserConnections(user string) []hub.ConnectionInfo
 	GroupConnections(ctx context.Context, group, after string, limit int) (page []hub.ConnectionInfo, next string, err error)
 	Presence(group string) []wire.StateItem
+	History(group string, since uint64, epoch string, last int) (hub.HistoryPage, error)
 
 	AddConnectionToGroup(ctx context.Context, id, group string) error
 	RemoveConnectionFromGroup(ctx context.Context, id, group string) error

@@ -91,6 +91,7 @@ var operations = []struct {
 	{"list_user", "GET /api/hubs/{hub}/users/{user}/connections", userConnections},
 	{"list_group", "GET /api/hubs/{hub}/groups/{group}/connections", groupConnections},
 	{"presence", "GET /api/hubs/{hub}/groups/{group}/presence", groupPresence},
+	{"history", "GET /api/hubs/{hub}/groups/{group}/history", groupHistory},
 	{"add_connection", "PUT /api/hubs/{hub}/groups/{group}/connections/{id}", addConnection},
 	{"remove_connection", "DELETE /api/hubs/{hub}/groups/{group}/connections/{id}", removeConnection},
 	{"remove_connection_from_all", "DELETE /api/hubs/{hub}/connections/{id}/groups", removeConnectionFromAll},

@@ -118,6 +118,18 @@ func (f *fakeHub) Presence(group string) []wire.StateItem {
 		{ConnectionID: "c2", UpdatedAt: 2},
 	}
 }
+func (f *fakeHub) History(group string, since uint64, epoch string, last int) (hub.HistoryPage, error) {
+	f.note("history of %q since %d of %q, last %d", group, since, epoch, last)
+	if group != "vip" {
+		return hub.HistoryPage{}, hub.ErrNoHistory
+	}
+	at := time.UnixMilli(1700000000000)
+	return hub.HistoryPage{Epoch: "e", Offset: 9, Complete: true, Messages: []hub.HistoryMessage{
+		{Message: wire.Message{Offset: 7, FromUser: "alice", DataType: wire.JSON, Data: []byte(`{"a": 1}`), Metadata: []wire.Pair{{Key: []byte("k"), Value: []byte("v")}}}, Time: at},
+		{Message: wire.Message{Offset: 8, DataType: wire.Text, Data: []byte("hi")}, Time: at},
+		{Message: wire.Message{Offset: 9, DataType: wire.Binary, Data: []byte{0, 255}}, Time: at},
+	}}, nil
+}
 func (f *fakeHub) AddConnectionToGroup(_ context.Context, id, group string) error {
 	return f.note("add %q to %q", id, group)
 }
@@ -439,6 +451,30 @@ func TestGroupPresence(t *testing.T) {
 		if w.Code != 200 || w.Body.String() != want {
 			t.Errorf("%s: status %d: %s", group, w.Code, w.Body)
 		}
+	}
+}
+
+func TestGroupHistory(t *testing.T) {
+	f := &fakeHub{}
+	const path = "/api/hubs/chat/groups/vip/history"
+	w := ask(plane(t, f), "GET", path+"?since=6&epoch=e", "", "")
+	want := `{"epoch":"e","offset":9,"complete":true,"value":[` +
+		`{"offset":7,"time":1700000000000,"fromUserId":"alice","dataType":"json","data":{"a":1},"metadata":{"k":"v"}},` +
+		`{"offset":8,"time":1700000000000,"dataType":"text","data":"hi"},` +
+		`{"offset":9,"time":1700000000000,"dataType":"binary","data":"AP8="}]}`
+	if w.Code != 200 || w.Body.String() != want {
+		t.Errorf("status %d: %s", w.Code, w.Body)
+	}
+	for query, status := range map[string]int{
+		"": 200, "?last=5": 200, "?epoch=e": 200,
+		"?last=x": 400, "?last=-1": 400, "?since=1": 400, "?last=1&since=1&epoch=e": 400, "?since=99999999999999999999&epoch=e": 400,
+	} {
+		if w := ask(plane(t, f), "GET", path+query, "", ""); w.Code != status {
+			t.Errorf("%s: status %d, want %d", query, w.Code, status)
+		}
+	}
+	if w := ask(plane(t, f), "GET", "/api/hubs/chat/groups/none/history", "", ""); w.Code != 404 || w.Header().Get(codeHeader) != codeNoHistory {
+		t.Errorf("a group without a history: status %d %s", w.Code, w.Body)
 	}
 }
 
