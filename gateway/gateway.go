@@ -83,37 +83,17 @@ func (g *Gateway) Upgrade(_ *engine.Conn, r *http.Request) (engine.Acceptance, *
 	if refusal != nil {
 		return engine.Acceptance{}, refusal
 	}
-	if origins := r.Header["Origin"]; len(origins) > 1 || !g.tenants.Origins(name).Allow(r.Header.Get("Origin"), r.Host) {
-		return engine.Acceptance{}, refused(auth.Refuse(auth.OriginDenied,
-			"pages of this origin may not connect; the configuration keys are auth.origins and hub.hubs.NAME.origins"))
-	}
-	if back := parseComeback(r.URL, g.compat); back != nil {
-		return g.resume(r, name, back), nil
-	}
-	id, refusal := g.identify(r, name)
+	a, refusal := g.Admit(r, name, subprotocols(r.Header))
 	if refusal != nil {
 		return engine.Acceptance{}, refusal
 	}
-	// Only now: whether a hub exists is nobody's business without a token.
-	h, ok := g.hubs.Hub(name)
-	if !ok {
-		return engine.Acceptance{}, &engine.Refusal{Status: http.StatusNotFound, Label: "unknown_hub",
-			Reason: "there is no such hub"}
-	}
-	pipe, refusal := parseMode(r.URL, g.compat)
-	if refusal != nil {
-		return engine.Acceptance{}, refusal
-	}
-	grammar, subprotocol, ok := wire.Select(subprotocols(r.Header), g.compat)
-	if !ok {
-		return engine.Acceptance{}, &engine.Refusal{Status: http.StatusBadRequest, Label: "subprotocol",
-			Reason: "offer the subprotocol json.sluice.v1 in Sec-WebSocket-Protocol, or none for raw messages"}
-	}
+	loop, _ := a.Loop.(*engine.Loop)
 	return engine.Acceptance{
-		Subprotocol: subprotocol,
-		Expires:     id.Expires,
+		Subprotocol: a.Subprotocol,
+		Expires:     a.Expires,
+		Loop:        loop,
 		Open: func(c *engine.Conn) (engine.Endpoint, error) {
-			s, err := open(h, c, id, grammar, pipe)
+			s, err := a.Open(c.Loop(), c)
 			if err != nil {
 				return nil, err
 			}
@@ -128,12 +108,59 @@ func (g *Gateway) Upgrade(_ *engine.Conn, r *http.Request) (engine.Acceptance, *
 	}, nil
 }
 
-// open makes the connection a session.
-func open(h *hub.Hub, c *engine.Conn, id auth.Identity, g wire.Grammar, pipe *hub.Pipe) (*hub.Session, error) {
-	if pipe != nil && g.Name() == "" {
-		return h.OpenRaw(c.Loop(), c, id, g, *pipe)
+// Admission is a yes to a client, whatever it is connected by.
+type Admission struct {
+	// Subprotocol is the name of the grammar that was selected, as the client
+	// offered it; "" for bare messages.
+	Subprotocol string
+	// Expires is when the client's token does; zero for never.
+	Expires time.Time
+	// Loop is where the session must live; nil for any loop.
+	Loop hub.Loop
+	// Open makes the link a session of the hub. It runs on the loop.
+	Open func(loop hub.Loop, link hub.Link) (*hub.Session, error)
+}
+
+// Admit judges whoever wants to be a client of a hub, in one of the subprotocols
+// that it offers: its origin, its token, what it asks for in the query. It is for
+// any goroutine and does not block.
+func (g *Gateway) Admit(r *http.Request, name string, offered []string) (Admission, *engine.Refusal) {
+	if origins := r.Header["Origin"]; len(origins) > 1 || !g.tenants.Origins(name).Allow(r.Header.Get("Origin"), r.Host) {
+		return Admission{}, refused(auth.Refuse(auth.OriginDenied,
+			"pages of this origin may not connect; the configuration keys are auth.origins and hub.hubs.NAME.origins"))
 	}
-	return h.Open(c.Loop(), c, id, g)
+	if back := parseComeback(r.URL, g.compat); back != nil {
+		return g.resume(offered, name, back), nil
+	}
+	id, refusal := g.identify(r, name)
+	if refusal != nil {
+		return Admission{}, refusal
+	}
+	// Only now: whether a hub exists is nobody's business without a token.
+	h, ok := g.hubs.Hub(name)
+	if !ok {
+		return Admission{}, &engine.Refusal{Status: http.StatusNotFound, Label: "unknown_hub",
+			Reason: "there is no such hub"}
+	}
+	pipe, refusal := parseMode(r.URL, g.compat)
+	if refusal != nil {
+		return Admission{}, refusal
+	}
+	grammar, subprotocol, ok := wire.Select(offered, g.compat)
+	if !ok {
+		return Admission{}, &engine.Refusal{Status: http.StatusBadRequest, Label: "subprotocol",
+			Reason: "offer the subprotocol json.sluice.v1 in Sec-WebSocket-Protocol, or none for raw messages"}
+	}
+	return Admission{
+		Subprotocol: subprotocol,
+		Expires:     id.Expires,
+		Open: func(loop hub.Loop, link hub.Link) (*hub.Session, error) {
+			if pipe != nil && grammar.Name() == "" {
+				return h.OpenRaw(loop, link, id, grammar, *pipe)
+			}
+			return h.Open(loop, link, id, grammar)
+		},
+	}, nil
 }
 
 // identify finds and verifies the token.

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"net/http"
 	"net/url"
 	"strings"
 
@@ -42,11 +41,11 @@ func parseComeback(u *url.URL, compat bool) *comeback {
 // If there is no such session the connection is opened all the same and closed
 // with 1008: that tells a client to start afresh, while an HTTP error would have
 // it try again and again.
-func (g *Gateway) resume(r *http.Request, hubName string, back *comeback) engine.Acceptance {
-	grammar, subprotocol, _ := wire.Select(subprotocols(r.Header), g.compat)
-	a := engine.Acceptance{
+func (g *Gateway) resume(offered []string, hubName string, back *comeback) Admission {
+	grammar, subprotocol, _ := wire.Select(offered, g.compat)
+	a := Admission{
 		Subprotocol: subprotocol,
-		Open:        func(*engine.Conn) (engine.Endpoint, error) { return nil, hub.NotResumable() },
+		Open:        func(hub.Loop, hub.Link) (*hub.Session, error) { return nil, hub.NotResumable() },
 	}
 	h, ok := g.hubs.Known(hubName)
 	if !ok {
@@ -56,12 +55,12 @@ func (g *Gateway) resume(r *http.Request, hubName string, back *comeback) engine
 	if !ok {
 		return a
 	}
-	a.Loop, _ = s.Loop().(*engine.Loop)
-	a.Open = func(c *engine.Conn) (engine.Endpoint, error) {
-		if err := s.Resume(c, grammar); err != nil {
+	a.Loop = s.Loop()
+	a.Open = func(_ hub.Loop, link hub.Link) (*hub.Session, error) {
+		if err := s.Resume(link, grammar); err != nil {
 			return nil, err
 		}
-		return g.lasting(s, c), nil
+		return s, nil
 	}
 	return a
 }

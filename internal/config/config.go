@@ -16,6 +16,7 @@ import (
 	"sluice/engine"
 	"sluice/hub"
 	"sluice/internal/logs"
+	"sluice/sockjs"
 )
 
 // Config is the configuration of a node. The zero value of a field means its
@@ -62,6 +63,9 @@ type Config struct {
 	// API turns the data plane, with which back ends send messages and manage
 	// connections.
 	API api.Config `yaml:"api"`
+
+	// SockJS lets clients in that cannot open a WebSocket.
+	SockJS sockjs.Config `yaml:"sockjs"`
 
 	// Engine turns the event loops: limits, timeouts, compression.
 	Engine engine.Config `yaml:"engine"`
@@ -130,6 +134,7 @@ func (c Config) WithDefaults() Config {
 	c.Auth = c.Auth.WithDefaults()
 	c.Hub = c.Hub.WithDefaults()
 	c.API = c.API.WithDefaults()
+	c.SockJS = c.SockJS.WithDefaults()
 	c.Engine = c.Engine.WithDefaults()
 	return c
 }

@@ -28,6 +28,7 @@ var sluice = house{
 
 		"sluice/api":     4,
 		"sluice/gateway": 4,
+		"sluice/sockjs":  4,
 
 		"sluice/bench":           5, // meets a server over its sockets only
 		"sluice/internal/config": 5,

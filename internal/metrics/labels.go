@@ -36,6 +36,8 @@ var handshakeRejections = each(
 	// auth.Reasons: may not come in
 	"origin_denied", "ticket_expired", "ticket_unknown", "token_algorithm", "token_audience", "token_expired", "token_group_invalid", "token_malformed",
 	"token_missing", "token_not_yet_valid", "token_revoked", "token_signature", "token_too_large",
+	// SockJS: no room for another session; the token is not that of the session
+	"session_limit", "session_denied",
 )
 
 // droppedMessages are why a message did not reach a client.

@@ -19,6 +19,7 @@ import (
 	"sluice/internal/config"
 	"sluice/internal/logs"
 	"sluice/internal/metrics"
+	"sluice/sockjs"
 )
 
 // Node is one running process: listeners, event loops, hubs, operations.
@@ -33,8 +34,9 @@ type Node struct {
 	ops       *http.Server
 	opsDone   chan error
 
-	public     *http.Server // the data plane on the client port; nil where it is not
+	public     *http.Server // what is served on the client port beside WebSockets; nil where nothing is
 	publicDone chan error
+	sockjs     *sockjs.Server // nil where there is none
 
 	stopClock chan struct{}
 	clockDone chan struct{} // closed when the hubs' clock has stopped
@@ -76,6 +78,7 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 		LogUsers: cfg.Log.Users,
 		API:      cfg.API.Public,
 	})
+	handler := n.withSockJS(gate, tenants, m)
 	n.observe(m)
 
 	data := n.dataPlane(tenants, m)
@@ -86,15 +89,15 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 	if err := n.listen(ctx, m, onOps); err != nil {
 		return nil, err
 	}
-	if err := n.engine.Start(gate); err != nil {
+	if err := n.engine.Start(handler); err != nil {
 		n.closeListeners()
 		return nil, err
 	}
 	for _, ln := range n.listeners {
 		n.engine.Accept(ln)
 	}
-	if cfg.API.Public {
-		n.public, n.publicDone = api.Server(n.publicPages(gate, data)), make(chan error, 1)
+	if cfg.API.Public || n.sockjs != nil {
+		n.public, n.publicDone = api.Server(n.publicPages(handler, data)), make(chan error, 1)
 		go func() { n.publicDone <- n.public.Serve(n.engine.HTTPListener()) }()
 	}
 	go n.tickHubs()
@@ -153,14 +156,17 @@ func (n *Node) dataPlane(tenants *auth.Tenants, m *metrics.Node) http.Handler {
 }
 
 // publicPages returns what is served on the client port beside the event loops:
-// the data plane. A request for anything else goes back to a loop.
-func (n *Node) publicPages(gate *gateway.Gateway, data http.Handler) http.Handler {
+// the data plane and SockJS. A request for anything else goes back to a loop.
+func (n *Node) publicPages(gate engine.HTTPHandler, data http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if gate.ServesHTTP(r) {
+		switch {
+		case !gate.ServesHTTP(r):
+			n.engine.TakeBack(w, r)
+		case n.sockjs != nil && n.sockjs.Serves(r):
+			n.sockjs.ServeHTTP(w, r)
+		default:
 			data.ServeHTTP(w, r)
-			return
 		}
-		n.engine.TakeBack(w, r)
 	})
 }
 
@@ -275,7 +281,14 @@ func (n *Node) Stop(ctx context.Context) error {
 	}
 	drain, cancel := context.WithTimeout(ctx, window+config.SlowClients)
 	defer cancel()
-	err := n.engine.Shutdown(drain, window)
+	begun := time.Now()
+	if n.sockjs != nil { // while the loops go round
+		n.sockjs.Drain(drain, window/2, n.cfg.Engine.RetryAfter)
+	}
+	err := n.engine.Shutdown(drain, max(window-time.Since(begun), time.Millisecond))
+	if n.sockjs != nil {
+		n.sockjs.Close()
+	}
 	close(n.stopClock)
 	<-n.clockDone
 	if n.public != nil {

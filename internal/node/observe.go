@@ -6,6 +6,7 @@ import (
 	"sluice/hub"
 	"sluice/internal/build"
 	"sluice/internal/metrics"
+	"sluice/sockjs"
 )
 
 // observe fills in what the parts keep for themselves, at each scrape.
@@ -26,7 +27,7 @@ func (n *Node) observe(m *metrics.Node) {
 		m.StateBytes.Set(float64(n.hubs.StateBytes()))
 		m.HistoryBytes.Set(float64(n.hubs.HistoryBytes()))
 		m.HistoryEvicted.Set(n.hubs.HistoryEvicted())
-		observeHubs(m, n.hubs.Stats())
+		observeHubs(m, n.hubs.Stats(), n.populations())
 	})
 }
 
@@ -46,18 +47,25 @@ func (n *Node) readiness() string {
 	return "ready"
 }
 
-// transport is how clients are connected; there is one way today.
-const transport = "websocket"
+// websocket is how clients are connected that come by no other transport.
+const websocket = "websocket"
 
 // observeHubs adds up the hubs. Of what they lost, only what no connection has
 // counted already is taken: a copy that a full queue refused is the engine's.
-func observeHubs(m *metrics.Node, hubs []hub.Stats) {
+func observeHubs(m *metrics.Node, hubs []hub.Stats, others []sockjs.Population) {
 	var sum hub.Stats
 	m.HubConnections.Clear()
 	m.HubQueue.Clear()
 	dropped, refused := map[string]uint64{}, map[string]uint64{}
 	for _, h := range hubs {
-		m.HubConnections.With(h.Label, transport).Add(float64(h.Sessions))
+		plain := int(h.Sessions)
+		for _, p := range others {
+			if p.Hub == h.Hub {
+				m.HubConnections.With(h.Label, p.Transport).Add(float64(p.Sessions))
+				plain -= p.Sessions
+			}
+		}
+		m.HubConnections.With(h.Label, websocket).Add(float64(max(0, plain)))
 		m.HubQueue.With(h.Label).Add(float64(h.Queued))
 		sum.Groups += h.Groups
 		sum.Published += h.Published
