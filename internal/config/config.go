@@ -44,6 +44,9 @@ type Config struct {
 	// published clients know them. Default: false, they are offered.
 	DisableCompat bool `yaml:"disable_compat"`
 
+	// Proxy names the load balancers in front of the node.
+	Proxy engine.ProxyConfig `yaml:"proxy"`
+
 	// Log is how the node tells what happens.
 	Log logs.Config `yaml:"log"`
 
