@@ -41,10 +41,16 @@ type Engine struct {
 
 	handler Handler // static after Start
 
+	greetings     context.Context // ends when those who are not let in yet must go
+	stopGreetings context.CancelFunc
+	tlsHandshakes *metrics.Recorder
+	computing     chan struct{} // holds a place of each goroutine that computes for a TLS handshake
+
 	// used by one goroutine: Start, Accept, Shutdown
 	listeners  []net.Listener
 	acceptors  sync.WaitGroup
 	takers     sync.WaitGroup // Loop.takeIn
+	greeters   sync.WaitGroup // Engine.greet
 	stopping   chan struct{}
 	stopTakers chan struct{}
 	stopTicker chan struct{}
@@ -53,6 +59,7 @@ type Engine struct {
 	// atomic
 	connections atomic.Int64   // upgraded and open or closing
 	pending     atomic.Int64   // sockets that are not upgraded
+	greeted     atomic.Int64   // of them, those that have not come to a loop yet
 	queued      *budget.Budget // bytes in all backlogs
 	slow        atomic.Int64   // connections that count as slow consumers
 	acceptBurst atomic.Int64   // accept errors of the burst under way
@@ -75,6 +82,9 @@ func New(cfg Config, m *metrics.Node, log *slog.Logger) *Engine {
 		tickerDone: make(chan struct{}),
 	}
 	e.queued = budget.New(e.cfg.MaxNodeQueueBytes)
+	e.greetings, e.stopGreetings = context.WithCancel(context.Background())
+	e.tlsHandshakes = m.TLSHandshakeDuration.Recorder()
+	e.computing = make(chan struct{}, e.cfg.Handshakes.Workers)
 	e.http = newHTTPListener(e.cfg.MaxHTTPConnections)
 	e.journal = newJournal(log, m, e.cfg.LogLinesPerSecond)
 	for i := range e.cfg.Loops {
@@ -157,7 +167,7 @@ func (e *Engine) Start(h Handler) error {
 	return nil
 }
 
-// Shutdown stops accepting, answers unfinished handshakes with 503, closes the
+// Shutdown stops accepting, gives TLS handshakes a last second, answers unfinished handshakes with 503, closes the
 // connections spread over the window with CloseServiceRestart, waits until they
 // are gone and every task has run, and stops the loops. Clients that do not
 // answer the close are cut off after the close timeout, and all that are left
@@ -172,6 +182,8 @@ func (e *Engine) Shutdown(ctx context.Context, window time.Duration) error {
 		}
 	}
 	e.acceptors.Wait()
+	e.stopGreetings()
+	e.greeters.Wait()
 	e.drainUntil.Store(uint32(e.clock() + e.ticks(window)))
 	e.waitEmpty(ctx)
 	e.finishTasks(ctx)

@@ -30,16 +30,19 @@ type Gauge = vm.Gauge
 // methods may be called from any goroutine.
 type Node struct {
 	// Connections.
-	Connections         *Gauge
-	ConnectionsOpened   *Counter
-	ConnectionsClosed   *CounterVec // reason, initiator
-	HubConnections      *GaugeVec   // hub, transport
-	HubQueue            *GaugeVec   // hub
-	HTTPConnections     *Gauge
-	HandshakeRejections *CounterVec // reason
-	HandshakeDuration   *Histogram  // nanoseconds
-	AcceptErrors        *Counter
-	HeartbeatTimeouts   *Counter
+	Connections          *Gauge
+	ConnectionsOpened    *Counter
+	ConnectionsClosed    *CounterVec // reason, initiator
+	HubConnections       *GaugeVec   // hub, transport
+	HubQueue             *GaugeVec   // hub
+	HTTPConnections      *Gauge
+	HandshakeRejections  *CounterVec // reason
+	HandshakeDuration    *Histogram  // nanoseconds
+	AcceptErrors         *Counter
+	TLSHandshakes        *CounterVec // result
+	ProxyHeaders         *CounterVec // result
+	TLSHandshakeDuration *Histogram  // nanoseconds
+	HeartbeatTimeouts    *Counter
 
 	// Traffic with clients.
 	MessagesReceived *Counter
@@ -109,6 +112,12 @@ func New() *Node {
 	n.HandshakeDuration = n.histogram("sluice_handshake_duration_seconds", "Time from the TCP connection to the 101 answer, of handshakes that succeeded.",
 		nanosecond, durations(time.Millisecond, 10*time.Second)...)
 	n.AcceptErrors = n.counter("sluice_accept_errors_total", "Failures to accept a connection, such as running out of file descriptors.")
+	n.TLSHandshakes = n.counterVec("sluice_tls_handshakes_total", "TLS handshakes, by what came of them.",
+		[]string{"result"}, tlsHandshakes)
+	n.TLSHandshakeDuration = n.histogram("sluice_tls_handshake_duration_seconds", "Time of the TLS handshakes that succeeded, waiting for the client included.",
+		nanosecond, durations(time.Millisecond, 10*time.Second)...)
+	n.ProxyHeaders = n.counterVec("sluice_proxy_headers_total", "PROXY headers expected at the beginning of connections, by what came of them.",
+		[]string{"result"}, proxyHeaders)
 	n.HeartbeatTimeouts = n.counter("sluice_heartbeat_timeouts_total", "Connections given up because a ping was not answered.")
 
 	n.MessagesReceived = n.counter("sluice_messages_received_total", "Messages received from clients.")

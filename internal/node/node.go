@@ -91,7 +91,7 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 		return nil, err
 	}
 	for _, ln := range n.listeners {
-		n.engine.Accept(ln)
+		n.engine.Accept(ln, engine.Entrance{})
 	}
 	if cfg.API.Public {
 		n.public, n.publicDone = api.Server(n.publicPages(gate, data)), make(chan error, 1)
