@@ -102,6 +102,11 @@ func TestValidate(t *testing.T) {
 		{"same socket", `listen: ["unix:/s", "unix:/s"]`, `f:1: listen[1]: "unix:/s" cannot be opened beside listen[0]`},
 		{"operations on a client port", `listen: [":8081"]`, `f: ops: "127.0.0.1:8081" cannot be opened beside listen[0]`},
 		{"operations on a socket", "ops: unix:/s", "f:1: ops: cannot be a unix socket; write host:port, as 127.0.0.1:8081"},
+		{"tls on a plain port", "{listen: [\":80\"], tls: {listen: [\":80\"]}}", "f:1: tls.certificates: is empty, but there are addresses in listen; name the files of a certificate and its key\n" +
+			`f:1: tls.listen[0]: ":80" cannot be opened beside listen[0]`},
+		{"a proxy to nowhere", `proxy: {listen: [":81"], trusted: [10.0.0.0/8]}`,
+			`f:1: proxy.listen[0]: ":81" is not one of the addresses in listen and tls.listen; write it as it stands there`},
+		{"a proxy that is no range", `proxy: {trusted: [10.0.0.1]}`, `f:1: proxy.trusted[0]: netip.ParsePrefix("10.0.0.1"): no '/'`},
 		{"apart", `{listen: ["127.0.0.1:80", "[::1]:80", ":0", ":0", "unix:/a", "unix:/b"], ops: ":81"}`, ""},
 		{"socket path of full length", `listen: ["unix:/` + strings.Repeat("x", 106) + `"]`, ""},
 	} {

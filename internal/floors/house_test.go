@@ -5,6 +5,7 @@ var sluice = house{
 	floors: map[string]int{
 		"sluice/auth":                  0,
 		"sluice/bench/hdr":             0,
+		"sluice/engine/certs":          0,
 		"sluice/engine/proxyproto":     0,
 		"sluice/engine/wheel":          0,
 		"sluice/frame":                 0,

@@ -41,6 +41,8 @@ type Node struct {
 	AcceptErrors         *Counter
 	TLSHandshakes        *CounterVec // result
 	ProxyHeaders         *CounterVec // result
+	CertificateReloads   *CounterVec // result
+	CertificateExpiry    *Gauge      // seconds of Unix time
 	TLSHandshakeDuration *Histogram  // nanoseconds
 	HeartbeatTimeouts    *Counter
 
@@ -116,6 +118,9 @@ func New() *Node {
 		[]string{"result"}, tlsHandshakes)
 	n.TLSHandshakeDuration = n.histogram("sluice_tls_handshake_duration_seconds", "Time of the TLS handshakes that succeeded, waiting for the client included.",
 		nanosecond, durations(time.Millisecond, 10*time.Second)...)
+	n.CertificateReloads = n.counterVec("sluice_tls_certificate_reloads_total", "Times that changed certificate files were read, by result; those before stay in force after a failure.",
+		[]string{"result"}, each("ok", "failed"))
+	n.CertificateExpiry = n.gauge("sluice_tls_certificate_expiry_timestamp_seconds", "When the first of the certificates in force expires, in Unix time; 0 without TLS.")
 	n.ProxyHeaders = n.counterVec("sluice_proxy_headers_total", "PROXY headers expected at the beginning of connections, by what came of them.",
 		[]string{"result"}, proxyHeaders)
 	n.HeartbeatTimeouts = n.counter("sluice_heartbeat_timeouts_total", "Connections given up because a ping was not answered.")
