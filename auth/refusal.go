@@ -18,6 +18,9 @@ const (
 	TokenRevoked      Reason = "token_revoked"       // revoked by a back end
 	TokenGroupInvalid Reason = "token_group_invalid" // names a group that cannot exist
 	OriginDenied      Reason = "origin_denied"       // pages of that origin may not connect
+
+	CertificateMissing Reason = "certificate_missing" // the hub takes nobody without a client certificate
+	CertificateUser    Reason = "certificate_user"    // the certificate names no user
 )
 
 // Reasons returns every Reason, so that a metric can show each of them from the
@@ -26,6 +29,7 @@ func Reasons() []Reason {
 	return []Reason{
 		TokenMissing, TokenMalformed, TokenTooLarge, TokenAlgorithm, TokenSignature,
 		TokenExpired, TokenNotYetValid, TokenAudience, TokenRevoked, TokenGroupInvalid, OriginDenied,
+		CertificateMissing, CertificateUser,
 	}
 }
 

@@ -5,7 +5,6 @@ var sluice = house{
 	floors: map[string]int{
 		"sluice/auth":                  0,
 		"sluice/bench/hdr":             0,
-		"sluice/engine/certs":          0,
 		"sluice/engine/proxyproto":     0,
 		"sluice/engine/wheel":          0,
 		"sluice/frame":                 0,
@@ -22,6 +21,7 @@ var sluice = house{
 
 		"sluice/bench/gnetserver": 1,
 		"sluice/bench/swarm":      1,
+		"sluice/engine/certs":     1,
 		"sluice/internal/systemd": 1,
 
 		"sluice/engine": 3,

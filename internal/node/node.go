@@ -134,7 +134,7 @@ func (n *Node) tickHubs() {
 func tenants(cfg hub.Config) map[string]auth.Tenant {
 	own := make(map[string]auth.Tenant, len(cfg.Hubs))
 	for name, t := range cfg.Hubs {
-		own[name] = auth.Tenant{Keys: t.Keys, Origins: t.Origins}
+		own[name] = auth.Tenant{Keys: t.Keys, Origins: t.Origins, ClientCert: t.ClientCert}
 	}
 	return own
 }

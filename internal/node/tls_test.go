@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"sluice/auth"
 	"sluice/engine"
 	"sluice/engine/certs"
+	"sluice/hub"
 	"sluice/internal/config"
 	"sluice/internal/metrics"
 	"sluice/internal/testkit"
@@ -131,5 +133,72 @@ func TestTLSAndProxy(t *testing.T) {
 	c = testkit.Dial(t, "tcp", s.Addrs()[1].String())
 	if err := tls.Client(c.Conn, s.client("localhost")).Handshake(); err == nil {
 		t.Error("a client came in without a header")
+	}
+}
+
+// TestClientCertificate: a certificate is an identity where the hub says so, and a
+// condition where it says that.
+func TestClientCertificate(t *testing.T) {
+	ca := testkit.NewAuthority(t)
+	caFile := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(caFile, ca.PEM(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := startSecure(t, func(c *config.Config) {
+		c.TLS.ClientAuth, c.TLS.ClientCA = "optional", caFile
+		c.Hub.Hubs = map[string]hub.Tenant{
+			"devices": {ClientCert: auth.ClientCert{User: "uri", Roles: []string{"sluice.sendToGroup"}, Groups: []string{"all"}}},
+			"strict":  {ClientCert: auth.ClientCert{Required: true}},
+			"chat":    {},
+		}
+	})
+	shown := s.client("localhost")
+	shown.Certificates = []tls.Certificate{ca.Issue("alice", nil)}
+
+	c := s.dial(shown)
+	c.Open("/client/hubs/devices", subprotocol)
+	if got := c.ReadText(); !strings.Contains(got, `"userId":"spiffe://test/alice"`) {
+		t.Errorf("first message: %s", got)
+	}
+	c.WriteText(`{"type":"sendToGroup","group":"all","dataType":"text","data":"hello"}`)
+	if got := c.ReadText(); !strings.Contains(got, `"fromUserId":"spiffe://test/alice"`) {
+		t.Errorf("got %s", got)
+	}
+
+	token := func(hub string) string {
+		token, err := auth.Mint([]byte(testKey), auth.Claims{Hub: hub, User: "bob", TTL: time.Hour}, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return "?access_token=" + token
+	}
+	for _, tt := range []struct {
+		name, path string
+		shown      bool
+		want       string // in the first message, or the status of the refusal
+	}{
+		{"a token counts more", "devices" + token("devices"), true, `"userId":"bob"`},
+		{"a token alone", "devices" + token("devices"), false, `"userId":"bob"`},
+		{"neither", "devices", false, "401"},
+		{"required, a token alone", "strict" + token("strict"), false, "401"},
+		{"required, both", "strict" + token("strict"), true, `"userId":"bob"`},
+		{"required, a certificate alone", "strict", true, "401"},
+		{"of no interest", "chat", true, "401"},
+	} {
+		cfg := s.client("localhost")
+		if tt.shown {
+			cfg = shown
+		}
+		c := s.dial(cfg)
+		c.WriteString(testkit.Head("/client/hubs/"+tt.path, subprotocol))
+		resp := c.ReadResponse()
+		if resp.StatusCode != 101 {
+			if got := strconv.Itoa(resp.StatusCode); got != tt.want {
+				t.Errorf("%s: status %s, want %s", tt.name, got, tt.want)
+			}
+		} else if got := c.ReadText(); !strings.Contains(got, tt.want) {
+			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
+		}
+		c.Close()
 	}
 }
