@@ -95,6 +95,7 @@ func (s *session) onTraffic(p []byte) {
 func (s *session) pump() {
 	c := s.conn
 	l := c.loop
+	before := c.state
 	for c.state < stateFlushing { // then what comes is discarded, and need not be read for that
 		n, err := s.open(l.plain)
 		s.push() // the answer to a key update, an alert
@@ -104,6 +105,9 @@ func (s *session) pump() {
 		switch {
 		case err == nil: // the buffer was full
 		case errors.Is(err, errNoInput):
+			if before == stateHead && c.state == stateOpen {
+				letGo(s.tls) // the largest messages of most clients are behind them
+			}
 			return
 		case c.state < stateFlushing:
 			s.fail(err)
