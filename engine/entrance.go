@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"time"
 
 	"sluice/engine/proxyproto"
@@ -65,7 +66,7 @@ func (e *Engine) admit(nc net.Conn, en *Entrance) error {
 // greet sees a client through to its loop.
 func (e *Engine) greet(nc net.Conn, en *Entrance) {
 	in := &incoming{since: max(1, e.micros())}
-	err := e.greeting(nc, en, in)
+	err := e.greetSafely(nc, en, in)
 	e.greeted.Add(-1)
 	if err == nil {
 		l := e.leastLoaded()
@@ -78,6 +79,22 @@ func (e *Engine) greet(nc net.Conn, en *Entrance) {
 	_ = nc.Close()
 	e.pending.Add(-1)
 }
+
+// greetSafely is greeting, but for a panic, which costs this client and not the
+// node.
+func (e *Engine) greetSafely(nc net.Conn, en *Entrance, in *incoming) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			e.metrics.Panics.Inc()
+			e.countGreeting(en, "failed")
+			e.logPanic(e.log, "while a client was let in", r, debug.Stack())
+			err = errPanic
+		}
+	}()
+	return e.greeting(nc, en, in)
+}
+
+var errPanic = errors.New("panic")
 
 // greeting reads the PROXY header and does the TLS handshake. Its error is counted
 // and logged; the client is answered where it would understand.

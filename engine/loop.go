@@ -268,7 +268,7 @@ func (l *Loop) recover(c *Conn) {
 		return
 	}
 	l.engine.metrics.Panics.Inc()
-	l.logPanic(r, debug.Stack())
+	l.engine.logPanic(l.log, "on an event loop", r, debug.Stack())
 	switch {
 	case c == nil:
 	case c.state == stateHead:

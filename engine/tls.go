@@ -95,6 +95,7 @@ func (s *session) onTraffic(p []byte) {
 func (s *session) pump() {
 	c := s.conn
 	l := c.loop
+	defer l.recover(c)
 	before := c.state
 	for c.state < stateFlushing { // then what comes is discarded, and need not be read for that
 		n, err := s.open(l.plain)

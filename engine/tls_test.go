@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -398,6 +399,51 @@ func TestTLSStorm(t *testing.T) {
 	}
 	n.quiet()
 	n.eventually("all descriptors closed", func() bool { return descriptors(t) <= before })
+}
+
+// TestTLSHeld: what one record asks for is spread over turns like what one read
+// does, and nothing of it is lost.
+func TestTLSHeld(t *testing.T) {
+	n := startTLS(t, Config{}, accept(func(c *Conn) (Endpoint, error) {
+		return &endpoint{message: func(op frame.Opcode, p []byte) {
+			c.loop.work += workPerTurn // as if it had gone to very many
+			c.Write(op, p)
+		}}, nil
+	}))
+	nb := n.neighbour()
+	c := n.open()
+	var input []byte
+	for i := range 200 {
+		input = append(input, testkit.MaskedFrame(0x81, fmt.Append(nil, i))...)
+	}
+	c.WriteBytes(input[:len(input)/2])
+	nb.check()
+	c.WriteBytes(input[len(input)/2:])
+	for i := range 200 {
+		c.ExpectText(fmt.Sprint(i))
+	}
+	c.Close()
+}
+
+// TestTLSPanic: a bug while a client is let in costs that client.
+func TestTLSPanic(t *testing.T) {
+	n := startTLS(t, Config{Handshakes: HandshakeConfig{Workers: 1}}, echo)
+	nb := n.neighbour()
+	server := n.in.TLS()
+	bug := server.Clone()
+	bug.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { panic("a bug") }
+	bug.Certificates = nil
+	addr := n.addr
+	n.in.TLS = func() *tls.Config { return bug }
+	n.addr = n.listen("127.0.0.1:0")
+	c := testkit.Dial(t, "tcp", n.addr)
+	if err := tls.Client(c.Conn, n.tls).Handshake(); err == nil {
+		t.Error("a handshake")
+	}
+	n.addr, n.panics = addr, 1
+	n.eventually("nothing pending", func() bool { return n.pending.Load() == 0 && n.greeted.Load() == 0 })
+	nb.check()
+	n.neighbour() // the place among those that compute is free again
 }
 
 // TestTLSBroken: a record that was forged ends the connection with an alert.

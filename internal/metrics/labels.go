@@ -43,7 +43,7 @@ var handshakeRejections = each(
 var tlsHandshakes = each("full", "resumed", "client_gone", "draining", "failed", "plain_http", "refused", "timeout")
 
 // proxyHeaders are what comes of waiting for a PROXY header.
-var proxyHeaders = each("accepted", "client_gone", "draining", "malformed", "refused", "timeout", "untrusted")
+var proxyHeaders = each("accepted", "client_gone", "draining", "failed", "malformed", "refused", "timeout", "untrusted")
 
 // droppedMessages are why a message did not reach a client.
 // The names of slow-consumer policies are those of frame.Overflow.
