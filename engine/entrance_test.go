@@ -149,7 +149,8 @@ func TestProxyHeaderRefused(t *testing.T) {
 			}
 			n := startBehindProxy(t, cfg, whoAmI, false)
 			if tt.trusted != nil {
-				n.in.Proxy.Trusted = tt.trusted // nobody has connected yet
+				n.in.Proxy = &ProxyConfig{Trusted: tt.trusted}
+				n.addr = n.listen("127.0.0.1:0")
 			}
 			c := testkit.Dial(t, "tcp", n.addr)
 			_, _ = c.Conn.Write([]byte(tt.say)) // a stranger may be gone already
