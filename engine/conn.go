@@ -121,6 +121,9 @@ func (c *Conn) openedAfter(gc gnet.Conn, o over) { c.opened(o.wrap(c, gc)) }
 // in the middle of a handler's work.
 func (c *Conn) closed(err error) {
 	l := c.loop
+	if _, ok := c.gc.(*session); ok {
+		l.engine.secured.Add(-1)
+	}
 	if c.has(flagHandedOver) {
 		c.state = stateClosed // the socket's accounts go with it
 	} else {

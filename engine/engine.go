@@ -59,6 +59,7 @@ type Engine struct {
 	// atomic
 	connections atomic.Int64   // upgraded and open or closing
 	pending     atomic.Int64   // sockets that are not upgraded
+	secured     atomic.Int64   // sockets on the loops that speak TLS
 	greeted     atomic.Int64   // of them, those that have not come to a loop yet
 	queued      *budget.Budget // bytes in all backlogs
 	slow        atomic.Int64   // connections that count as slow consumers
@@ -125,6 +126,10 @@ func (e *Engine) Loops() []*Loop { return e.loops }
 
 // Connections returns the number of upgraded connections. Any goroutine.
 func (e *Engine) Connections() int { return int(e.connections.Load()) }
+
+// TLSConnections returns the sockets on the loops that speak TLS, upgraded or not.
+// Any goroutine.
+func (e *Engine) TLSConnections() int { return int(e.secured.Load()) }
 
 // QueuedBytes returns the bytes that wait for slow clients. Any goroutine.
 func (e *Engine) QueuedBytes() int { return int(e.queued.Used()) }

@@ -171,6 +171,7 @@ func TestMoveWithoutDescriptors(t *testing.T) {
 		n.eventually("the client forgotten", func() bool { return n.pending.Load() == 0 })
 		nb.check()
 		n.neighbour()
+		n.eventually("the client's descriptors closed", func() bool { return descriptors(t) == before+4 })
 	}
 }
 

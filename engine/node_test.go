@@ -145,7 +145,7 @@ func (n *node) eventually(what string, cond func() bool) {
 func (n *node) quiet() {
 	n.t.Helper()
 	n.eventually("all counters back at zero", func() bool {
-		return n.connections.Load() == 0 && n.pending.Load() == 0 && n.queued.Used() == 0 &&
+		return n.connections.Load() == 0 && n.pending.Load() == 0 && n.secured.Load() == 0 && n.queued.Used() == 0 &&
 			!slices.ContainsFunc(n.loops, func(l *Loop) bool { return l.placed.Load() != 0 })
 	})
 	n.eventually("every endpoint closed", func() bool { return n.book.closed.Load() >= n.book.opened.Load() })

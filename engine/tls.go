@@ -58,6 +58,7 @@ func (s *session) enter(c *Conn, gc gnet.Conn) {
 	if l.plain == nil {
 		l.plain = make([]byte, plainBytes)
 	}
+	l.engine.secured.Add(1)
 	s.Conn, s.conn = gc, c
 	s.wire.nc, s.wire.out = nil, &l.sealed
 }

@@ -540,6 +540,9 @@ func TestTLSWhileDraining(t *testing.T) {
 func TestTLSQueueIsCiphertext(t *testing.T) {
 	n := startTLS(t, Config{MaxQueueBytes: 16 << 20}, echo)
 	c := n.openSmall()
+	if got := n.TLSConnections(); got != 1 {
+		t.Errorf("%d connections over TLS", got)
+	}
 	const messages, size = 100_000, 20
 	n.with(c, func(c *Conn) {
 		for range messages {

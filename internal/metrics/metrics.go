@@ -39,6 +39,7 @@ type Node struct {
 	HandshakeRejections  *CounterVec // reason
 	HandshakeDuration    *Histogram  // nanoseconds
 	AcceptErrors         *Counter
+	TLSConnections       *Gauge
 	TLSHandshakes        *CounterVec // result
 	ProxyHeaders         *CounterVec // result
 	CertificateReloads   *CounterVec // result
@@ -114,6 +115,7 @@ func New() *Node {
 	n.HandshakeDuration = n.histogram("sluice_handshake_duration_seconds", "Time from the TCP connection to the 101 answer, of handshakes that succeeded.",
 		nanosecond, durations(time.Millisecond, 10*time.Second)...)
 	n.AcceptErrors = n.counter("sluice_accept_errors_total", "Failures to accept a connection, such as running out of file descriptors.")
+	n.TLSConnections = n.gauge("sluice_tls_connections", "Connections on the event loops that speak TLS, from the end of their TLS handshake on.")
 	n.TLSHandshakes = n.counterVec("sluice_tls_handshakes_total", "TLS handshakes, by what came of them.",
 		[]string{"result"}, tlsHandshakes)
 	n.TLSHandshakeDuration = n.histogram("sluice_tls_handshake_duration_seconds", "Time of the TLS handshakes that succeeded, waiting for the client included.",
