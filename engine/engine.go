@@ -41,10 +41,11 @@ type Engine struct {
 
 	handler Handler // static after Start
 
-	greetings     context.Context // ends when those who are not let in yet must go
+	// of those who are not let in yet; see entrance.go
+	greetings     context.Context // ends when they must go
 	stopGreetings context.CancelFunc
-	tlsHandshakes *metrics.Recorder
-	computing     chan struct{} // holds a place of each goroutine that computes for a TLS handshake
+	computing     chan struct{}     // holds an item for each that computes
+	tlsHandshakes *metrics.Recorder // static
 
 	// used by one goroutine: Start, Accept, Shutdown
 	listeners  []net.Listener
@@ -59,8 +60,8 @@ type Engine struct {
 	// atomic
 	connections atomic.Int64   // upgraded and open or closing
 	pending     atomic.Int64   // sockets that are not upgraded
-	secured     atomic.Int64   // sockets on the loops that speak TLS
 	greeted     atomic.Int64   // of them, those that have not come to a loop yet
+	secured     atomic.Int64   // sockets on the loops that speak TLS
 	queued      *budget.Budget // bytes in all backlogs
 	slow        atomic.Int64   // connections that count as slow consumers
 	acceptBurst atomic.Int64   // accept errors of the burst under way
@@ -172,9 +173,10 @@ func (e *Engine) Start(h Handler) error {
 	return nil
 }
 
-// Shutdown stops accepting, gives TLS handshakes a last second, answers unfinished handshakes with 503, closes the
-// connections spread over the window with CloseServiceRestart, waits until they
-// are gone and every task has run, and stops the loops. Clients that do not
+// Shutdown stops accepting, gives TLS handshakes a last second, answers unfinished
+// opening handshakes with 503, closes the connections spread over the window with
+// CloseServiceRestart, waits until they are gone and every task has run, and stops
+// the loops. Clients that do not
 // answer the close are cut off after the close timeout, and all that are left
 // when ctx ends, at once. It is called once, after Start.
 func (e *Engine) Shutdown(ctx context.Context, window time.Duration) error {

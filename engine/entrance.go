@@ -227,9 +227,11 @@ func isTimeout(err error) bool {
 	return ok && ne.Timeout()
 }
 
+// hasGone tells whether the client has left, and was not refused by TLS, which
+// makes errors of the same type.
 func hasGone(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
-	return errors.Is(err, io.EOF) || ok && op.Op != "remote error" && op.Op != "local error"
+	return errors.Is(err, io.EOF) || ok && !isTimeout(err) && op.Op != "remote error" && op.Op != "local error"
 }
 
 func (e *Engine) countGreeting(en *Entrance, result string) {

@@ -81,11 +81,11 @@ func (c *Conn) takeSocket() (fd int, o over, err error) {
 		return -1, over{}, os.NewSyscallError("dup", err)
 	}
 	o = c.over()
+	c.set(flagHandedOver)
+	c.closeNow()
 	if o.tls != nil {
 		o.tls.leave()
 	}
-	c.set(flagHandedOver)
-	c.closeNow()
 	return fd, o, nil
 }
 

@@ -63,9 +63,10 @@ func (s *session) enter(c *Conn, gc gnet.Conn) {
 	s.wire.nc, s.wire.out = nil, &l.sealed
 }
 
-// leave takes the session off its loop. Bytes that were not decrypted yet go with
-// it.
+// leave takes the session off its loop, after gnet has closed the socket. Bytes
+// that were not decrypted yet go with it.
 func (s *session) leave() {
+	s.Conn, s.conn = nil, nil
 	s.wire.in, s.wire.out = bytes.Clone(s.wire.in), nil
 }
 
