@@ -20,6 +20,11 @@ type TLSConfig struct {
 	// change; connections that are open stay. Default: none.
 	Certificates []certs.Pair `yaml:"certificates"`
 
+	// ACME gets certificates from an authority such as Let's Encrypt, and renews
+	// them. Clients that ask for no name, or for one whose certificate is not
+	// there yet, are shown one of Certificates.
+	ACME certs.ACME `yaml:"acme"`
+
 	// MinVersion is the oldest version of TLS: "1.2" or "1.3". Default 1.2.
 	MinVersion string `yaml:"min_version"`
 
@@ -75,6 +80,7 @@ func (c *TLSConfig) Options() certs.Options {
 		ClientAuth:     clientAuths[c.ClientAuth],
 		ClientCA:       c.ClientCA,
 		TicketRotation: c.TicketRotation,
+		ACME:           c.ACME,
 	}
 }
 
@@ -90,8 +96,8 @@ func (c *TLSConfig) Validate(report func(key, problem string)) {
 		report("client_auth", fmt.Sprintf(`%q is none of "none", "optional" and "required"`, c.ClientAuth))
 	}
 	switch {
-	case len(c.Listen) > 0 && len(c.Certificates) == 0:
-		report("certificates", "is empty, but there are addresses in listen; name the files of a certificate and its key")
+	case len(c.Listen) > 0 && len(c.Certificates)+len(c.ACME.Domains) == 0:
+		report("certificates", "is empty, but there are addresses in listen; name the files of a certificate and its key, or acme.domains")
 	case auth != tls.NoClientCert && c.ClientCA == "":
 		report("client_ca", fmt.Sprintf("is empty, so with client_auth %q no certificate could be verified", c.ClientAuth))
 	}

@@ -4,19 +4,23 @@
 // Handshakes under way and connections keep the one they began with.
 //
 // It does no handshakes and starts no goroutine: Refresh is called now and then by
-// whoever owns a Store, on one goroutine; Current on any.
+// whoever owns a Store, on one goroutine, Obtain on another; Current on any.
 package certs
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/crypto/acme"
 )
 
 // Pair names the files of a certificate.
@@ -46,6 +50,13 @@ type Options struct {
 	// TicketRotation is how often the key of session tickets is replaced; a
 	// client can resume with the ticketKeys latest.
 	TicketRotation time.Duration
+
+	// ACME gets certificates from an authority. Where there is none yet for the
+	// name that a client asks for, one of Pairs is shown, if there is any.
+	ACME ACME
+
+	// HTTP is what to talk to the authority with; nil for the usual.
+	HTTP *http.Client
 }
 
 // ticketKeys are kept: a ticket is good for at least two rotations.
@@ -53,7 +64,9 @@ const ticketKeys = 3
 
 // Store is the present state of the files.
 type Store struct {
-	opts Options
+	opts   Options
+	issuer *issuer // nil where no certificates are to be got
+	stop   context.CancelFunc
 
 	// owned by the goroutine that calls Refresh
 	files   []stamp
@@ -89,6 +102,9 @@ func (s *stamp) same() bool {
 // Open reads the files.
 func Open(o Options, now time.Time) (*Store, error) {
 	s := &Store{opts: o}
+	var ctx context.Context
+	ctx, s.stop = context.WithCancel(context.Background())
+	s.issuer = newIssuer(ctx, o.ACME, o.HTTP)
 	for _, p := range o.Pairs {
 		s.files = append(s.files, stamp{path: p.Cert}, stamp{path: p.Key})
 	}
@@ -108,8 +124,32 @@ func Open(o Options, now time.Time) (*Store, error) {
 // Current returns the configuration of the next handshake. It must not be changed.
 func (s *Store) Current() *tls.Config { return s.current.Load() }
 
-// Expiry returns when the first of the certificates expires.
-func (s *Store) Expiry() time.Time { return time.Unix(s.expiry.Load(), 0) }
+// Expiry returns when the first of the certificates expires, the zero time where
+// there is none.
+func (s *Store) Expiry() time.Time {
+	var first time.Time
+	if s.issuer != nil {
+		first = s.issuer.expiry()
+	}
+	if at := s.expiry.Load(); at != 0 && (first.IsZero() || time.Unix(at, 0).Before(first)) {
+		first = time.Unix(at, 0)
+	}
+	return first
+}
+
+// Obtain gets the certificates of ACME, tries again what failed, and returns when
+// all are there or ctx has ended; report hears of each attempt. It does nothing
+// where there are none to get.
+func (s *Store) Obtain(ctx context.Context, report func(domain string, err error)) {
+	if s.issuer == nil {
+		return
+	}
+	defer context.AfterFunc(ctx, s.stop)()
+	s.issuer.obtain(ctx, report)
+}
+
+// Close ends what is under way with an authority.
+func (s *Store) Close() { s.stop() }
 
 // Refresh reads the files again if one has changed, and replaces the key of
 // session tickets when its time has come. changed tells whether new files are in
@@ -170,15 +210,23 @@ func (s *Store) publish() {
 		// page before all of it is there.
 		DynamicRecordSizingDisabled: true,
 	}
+	if s.issuer != nil {
+		cfg.GetCertificate = s.issuer.certificate
+		cfg.NextProtos = append(cfg.NextProtos, acme.ALPNProto)
+	}
 	cfg.SetSessionTicketKeys(s.tickets)
-	first := s.loaded.pairs[0].Leaf.NotAfter
-	for _, c := range s.loaded.pairs[1:] {
-		if c.Leaf.NotAfter.Before(first) {
-			first = c.Leaf.NotAfter
+	s.expiry.Store(s.loaded.expiry())
+	s.current.Store(cfg)
+}
+
+// expiry returns when the first certificate expires, in Unix time; 0 for none.
+func (f *files) expiry() (first int64) {
+	for _, c := range f.pairs {
+		if end := c.Leaf.NotAfter.Unix(); first == 0 || end < first {
+			first = end
 		}
 	}
-	s.expiry.Store(first.Unix())
-	s.current.Store(cfg)
+	return first
 }
 
 // suites are those of TLS 1.2: forward secrecy and authenticated encryption. The
@@ -194,7 +242,7 @@ var suites = []uint16{
 
 // load reads all files.
 func (o *Options) load() (f files, err error) {
-	if len(o.Pairs) == 0 {
+	if len(o.Pairs)+len(o.ACME.Domains) == 0 {
 		return f, errors.New("there is no certificate")
 	}
 	for _, p := range o.Pairs {

@@ -52,6 +52,7 @@ var sluice = house{
 		"github.com/panjf2000/gnet/v2":       {"sluice/engine", "sluice/bench/gnetserver"},
 		"github.com/gobwas/ws":               {"sluice/frame", "sluice/engine"},
 		"github.com/golang-jwt/jwt/v5":       {"sluice/auth"},
+		"golang.org/x/crypto":                {"sluice/engine/certs"},
 		"github.com/VictoriaMetrics/metrics": {"sluice/internal/metrics"},
 	},
 }

@@ -110,6 +110,7 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 	go n.tickHubs()
 	if n.certs != nil {
 		n.watcher.Go(func() { n.watchCertificates(m) })
+		n.watcher.Go(n.obtainCertificates)
 	}
 	n.state.Store(serving)
 	return n, nil

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -22,12 +23,35 @@ func (n *Node) entrance(address int) (en engine.Entrance) {
 	return en
 }
 
+// obtainCertificates gets those that an authority issues.
+func (n *Node) obtainCertificates() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		select {
+		case <-n.stopClock:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	n.certs.Obtain(ctx, func(domain string, err error) {
+		if err != nil {
+			n.log.Error("cannot get a certificate; it is tried again", "domain", domain, "error", err)
+			return
+		}
+		n.log.Info("certificate obtained", "domain", domain)
+	})
+}
+
 // watchCertificates sees to it that changed certificates are used.
 func (n *Node) watchCertificates(m *metrics.Node) {
 	t := time.NewTicker(n.cfg.TLS.ReloadInterval)
 	defer t.Stop()
+	defer n.certs.Close()
 	for {
-		m.CertificateExpiry.Set(float64(n.certs.Expiry().Unix()))
+		if end := n.certs.Expiry(); !end.IsZero() {
+			m.CertificateExpiry.Set(float64(end.Unix()))
+		}
 		select {
 		case <-n.stopClock:
 			return

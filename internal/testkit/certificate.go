@@ -84,8 +84,29 @@ func (a *Authority) IssueRSA(name string, change func(*x509.Certificate)) tls.Ce
 	return a.sign(key, name, change)
 }
 
+// Certify returns a certificate, in DER, for somebody else's key. Any goroutine.
+func (a *Authority) Certify(public crypto.PublicKey, name string) []byte {
+	der, err := a.certify(public, name, nil)
+	if err != nil {
+		a.t.Error(err)
+	}
+	return der
+}
+
 func (a *Authority) sign(key crypto.Signer, name string, change func(*x509.Certificate)) tls.Certificate {
 	a.t.Helper()
+	der, err := a.certify(key.Public(), name, change)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
+}
+
+func (a *Authority) certify(public crypto.PublicKey, name string, change func(*x509.Certificate)) ([]byte, error) {
 	now := time.Now()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(now.UnixNano()), Subject: pkix.Name{CommonName: name},
@@ -99,15 +120,7 @@ func (a *Authority) sign(key crypto.Signer, name string, change func(*x509.Certi
 	if change != nil {
 		change(template)
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
+	return x509.CreateCertificate(rand.Reader, template, a.cert, public, a.key)
 }
 
 // WriteCertificate writes a certificate and its key to a directory as NAME.pem and
