@@ -5,6 +5,7 @@ package swarm
 import (
 	"bytes"
 	"crypto/tls"
+	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -77,7 +78,7 @@ func TestTLSFails(t *testing.T) {
 	silent := make(chan struct{})
 	defer close(silent)
 	for want, server := range map[string]func(net.Conn){
-		"TLS handshake":                  func(c net.Conn) { c.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")); c.Read(make([]byte, 1000)) },
+		"TLS handshake":                  func(c net.Conn) { c.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")); io.Copy(io.Discard, c) },
 		"end of stream in TLS handshake": func(c net.Conn) { c.Read(make([]byte, 4096)) },
 		"timeout in TLS handshake":       func(net.Conn) { <-silent },
 	} {
