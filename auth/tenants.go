@@ -24,13 +24,15 @@ type Tenants struct {
 type tenant struct {
 	verifier *Verifier
 	origins  *Origins
-	signing  Secret // the first key: rotation puts a new one in front
+	certs    *certRule // nil where certificates do not matter
+	signing  Secret    // the first key: rotation puts a new one in front
 }
 
 // Tenant is what is a hub's own; what is empty is taken from the configuration.
 type Tenant struct {
-	Keys    []Key
-	Origins []string
+	Keys       []Key
+	Origins    []string
+	ClientCert ClientCert
 }
 
 // NewTenants compiles the configuration and what the hubs of those names have of
@@ -44,7 +46,7 @@ func NewTenants(cfg Config, hubs map[string]Tenant) (*Tenants, error) {
 	if err != nil {
 		return nil, fmt.Errorf("origins: %w", err)
 	}
-	t := &Tenants{common: tenant{verifier, origins, cfg.Keys[0].Secret}, own: make(map[string]tenant)}
+	t := &Tenants{common: tenant{verifier, origins, nil, cfg.Keys[0].Secret}, own: make(map[string]tenant)}
 	if len(cfg.Endpoints) > 0 {
 		t.endpoint = cfg.Endpoints[0]
 	}
@@ -59,6 +61,7 @@ func NewTenants(cfg Config, hubs map[string]Tenant) (*Tenants, error) {
 				return nil, fmt.Errorf("origins of hub %s: %w", name, err)
 			}
 		}
+		own.certs = h.ClientCert.compile()
 		if own != t.common {
 			t.own[CanonicalHub(name)] = own
 		}

@@ -9,14 +9,17 @@ import (
 	"flag"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 
 	"sluice/bench"
+	"sluice/internal/testkit"
 )
 
 // run runs a scenario in this process, with flags as on the command line.
@@ -64,6 +67,34 @@ func check(t *testing.T, r *bench.Report, err error, want map[string]float64) {
 	}
 	if t.Failed() {
 		_ = r.WriteTable(os.Stderr)
+	}
+}
+
+// TestScenariosOverTLS: what goes over TLS arrives, and handshakes are resumed.
+func TestScenariosOverTLS(t *testing.T) {
+	dir := t.TempDir()
+	cert, certKey := testkit.WriteCertificate(t, dir, "node", testkit.NewAuthority(t).Issue("localhost", nil))
+	n := startServer(t, regexp.MustCompile(`msg=serving .*listen="\[\S+ (\S+)\]" operations=(\S+)`),
+		"serve", "--dev", "--key", key, "--listen", "127.0.0.1:0", "--ops", "127.0.0.1:0", "--echo", "/echo",
+		"--set", "tls.listen=127.0.0.1:0", "--set", "tls.certificates[0].cert="+cert, "--set", "tls.certificates[0].key="+certKey)
+	pid := "--server-pid=" + itoa(n.pid)
+	unhurt := map[string]float64{"connections_failed": 0, "connections_lost": 0}
+
+	r, err := run(t, "storm", "--url", "wss://"+n.addr, "--resume", "--key", key, pid, "--warmup", "50ms", "--duration", "200ms")
+	check(t, r, err, map[string]float64{"connections_failed": 0, "handshakes_per_second": above})
+	r, err = run(t, "echo", "--url", "wss://"+n.addr+"/echo", pid, "--connections", "10", "--depth", "4", "--warmup", "50ms", "--duration", "200ms")
+	check(t, r, err, unhurt)
+	r, err = run(t, "idle", "--tls", "--url", "ws://"+n.addr, "--key", key, pid, "--connections", "50", "--hold", "0s", "--settle", "0s", "--broadcast")
+	check(t, r, err, unhurt)
+
+	resp, err := http.Get("http://" + n.ops + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	page, err := io.ReadAll(resp.Body)
+	if err != nil || regexp.MustCompile(`sluice_tls_handshakes_total{result="resumed"} 0\n`).Match(page) {
+		t.Errorf("no session was resumed; error %v", err)
 	}
 }
 

@@ -53,6 +53,14 @@ func startAPI(t *testing.T, cfg Config) *node {
 	return n
 }
 
+// url returns how an HTTP client addresses the node.
+func (n *node) url() string {
+	if n.tls != nil {
+		return "https://" + n.addr
+	}
+	return "http://" + n.addr
+}
+
 // expectAnswer reads an answer and compares what the server says it was asked.
 func expectAnswer(t *testing.T, c *testkit.Conn, want string) {
 	t.Helper()
@@ -67,7 +75,7 @@ func TestHTTPClient(t *testing.T) {
 	n := startAPI(t, Config{Loops: 2, MaxHeadBytes: 4 << 10})
 	nb := n.neighbour()
 	before := descriptors(t)
-	transport := &http.Transport{ExpectContinueTimeout: testkit.Patience}
+	transport := &http.Transport{ExpectContinueTimeout: testkit.Patience, TLSClientConfig: n.tls}
 	client := &http.Client{Transport: transport, Timeout: testkit.Patience}
 	large := random(3 << 20)
 
@@ -89,7 +97,7 @@ func TestHTTPClient(t *testing.T) {
 			if fresh {
 				transport.CloseIdleConnections()
 			}
-			req, err := http.NewRequest(tt.method, "http://"+n.addr+"/api/x", bytes.NewReader(tt.body))
+			req, err := http.NewRequest(tt.method, n.url()+"/api/x", bytes.NewReader(tt.body))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -131,7 +139,7 @@ func TestHTTPCuts(t *testing.T) {
 		if cut%2 == 1 {
 			network, addr = "unix", unixAddr
 		}
-		c := testkit.Dial(t, network, addr)
+		c := n.dialAt(network, addr)
 		c.WriteString(input[:cut])
 		if cut > 0 && cut < strings.Index(input, "hello") {
 			n.eventually("a part of the head read", n.hasPartialHead)
@@ -324,7 +332,7 @@ func TestHTTPStorm(t *testing.T) {
 	for i := range clients {
 		wg.Go(func() {
 			for range rounds {
-				nc, err := testkit.TryDial("tcp", n.addr)
+				nc, err := n.tryDial()
 				if err != nil {
 					t.Error(err)
 					return
@@ -335,7 +343,7 @@ func TestHTTPStorm(t *testing.T) {
 				case 0: // leaves at once
 					c.Reset()
 				case 1: // sends no more, but listens
-					_ = nc.(*net.TCPConn).CloseWrite()
+					_ = c.Socket().(*net.TCPConn).CloseWrite()
 					fallthrough
 				case 2:
 					if b, err := readAnswer(c); err != nil || b != "POST /api 5:hello" {

@@ -87,6 +87,9 @@ func (g *Gateway) Upgrade(_ *engine.Conn, r *http.Request) (engine.Acceptance, *
 		return engine.Acceptance{}, refused(auth.Refuse(auth.OriginDenied,
 			"pages of this origin may not connect; the configuration keys are auth.origins and hub.hubs.NAME.origins"))
 	}
+	if err := g.tenants.CheckCertificate(certificate(r), name); err != nil {
+		return engine.Acceptance{}, refused(err)
+	}
 	if back := parseComeback(r.URL, g.compat); back != nil {
 		return g.resume(r, name, back), nil
 	}
@@ -141,6 +144,13 @@ func (g *Gateway) identify(r *http.Request, hubName string) (auth.Identity, *eng
 	token, _, err := auth.FromRequest(r.Header, r.URL.RawQuery, g.cookie)
 	if err != nil {
 		return auth.Identity{}, refused(err)
+	}
+	if token == "" {
+		if id, ok, err := g.tenants.Certified(certificate(r), hubName, time.Now()); err != nil {
+			return auth.Identity{}, refused(err)
+		} else if ok {
+			return id, nil
+		}
 	}
 	id, err := g.tenants.Verify(token, hubName, time.Now())
 	if err != nil {

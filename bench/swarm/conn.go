@@ -57,6 +57,7 @@ type state uint8
 
 const (
 	connecting state = iota
+	shaking          // hands, for TLS
 	upgrading        // the request is sent
 	opened           // frames come and go
 	closing          // a close frame was sent
@@ -64,7 +65,7 @@ const (
 )
 
 func (s state) String() string {
-	return [...]string{"connecting", "in handshake", "while open", "closing", "ended"}[s]
+	return [...]string{"connecting", "in TLS handshake", "in handshake", "while open", "closing", "ended"}[s]
 }
 
 // Conn is one connection. It belongs to its loop.
@@ -74,6 +75,7 @@ type Conn struct {
 	opening *opening // whose place this connection holds, until it is ready
 	began   int64
 	reader  frame.Reader
+	tls     *secure // nil for plain text
 
 	fd        int
 	state     state
@@ -169,10 +171,26 @@ func (c *Conn) Send(p []byte) {
 }
 
 func (c *Conn) queue(p []byte) {
+	if s := c.tls; s != nil {
+		if s.pending == nil {
+			s.pending = c.loop.buffer()
+		}
+		s.pending = append(s.pending, p...)
+	} else {
+		c.append(p)
+	}
+	c.markDirty()
+}
+
+// append puts bytes behind those that are to be written as they are.
+func (c *Conn) append(p []byte) {
 	if c.out == nil {
 		c.out = c.loop.buffer()
 	}
 	c.out = append(c.out, p...)
+}
+
+func (c *Conn) markDirty() {
 	if !c.queued && !c.wantWrite {
 		c.queued = true
 		c.loop.dirty = append(c.loop.dirty, c)
@@ -233,6 +251,9 @@ func (c *Conn) finish(end End, reset bool) {
 	if c.out != nil {
 		l.release(c.out)
 		c.out = nil
+	}
+	if c.tls != nil {
+		c.tls.end()
 	}
 	switch {
 	case c.ready:
