@@ -7,6 +7,7 @@ import (
 
 	"sluice/auth"
 	"sluice/hub"
+	"sluice/hub/wire"
 )
 
 // Backend is what the data plane asks of one hub; *hub.Hub is one. Its methods
@@ -28,6 +29,8 @@ type Backend interface {
 	HasGroup(group string) bool
 	UserConnections(user string) []hub.ConnectionInfo
 	GroupConnections(ctx context.Context, group, after string, limit int) (page []hub.ConnectionInfo, next string, err error)
+	Presence(group string) []wire.StateItem
+	History(group string, since uint64, epoch string, last int) (hub.HistoryPage, error)
 
 	AddConnectionToGroup(ctx context.Context, id, group string) error
 	RemoveConnectionFromGroup(ctx context.Context, id, group string) error
@@ -60,6 +63,10 @@ type Data struct {
 	// Mint makes a token for a client.
 	Mint func(c auth.Claims) (string, error)
 
+	// Ticket makes a ticket for a client, to be used within life. The error is
+	// auth.ErrTicketsFull or says what is wrong with c.
+	Ticket func(c auth.Claims, life time.Duration) (string, error)
+
 	// Observe is told of every call that names an operation: which of
 	// Operations, the status of the answer, how long it took. Nil for nobody.
 	Observe func(operation string, status int, took time.Duration)
@@ -67,5 +74,10 @@ type Data struct {
 	// MaxBody bounds the body of a request, in bytes.
 	MaxBody int64
 
-	sends *idempotency // set by NewData
+	// MaxCallsPerSecond bounds the calls about one hub; 0 for no limit.
+	MaxCallsPerSecond int
+
+	// Set by NewData.
+	sends *idempotency
+	calls *callRates // nil for no limit
 }

@@ -20,6 +20,11 @@ type Config struct {
 	// MaxBody bounds the body of a request, and so a message from a back end; a
 	// larger one is answered 413. Default 1MiB.
 	MaxBody int `yaml:"max_body" unit:"bytes"`
+
+	// MaxCallsPerSecond bounds the calls about one hub that have a good token; a
+	// second's worth may come at once. What is above is answered 429. Default
+	// none: max_messages_per_second of the hub bounds what the calls send.
+	MaxCallsPerSecond int `yaml:"max_calls_per_second"`
 }
 
 // WithDefaults returns the configuration with every zero replaced.
@@ -28,6 +33,9 @@ func (c Config) WithDefaults() Config {
 	return c
 }
 
+// maxCallsPerSecond is far above what one node can answer.
+const maxCallsPerSecond = 1_000_000_000
+
 // maxBody is what one message can be at the most.
 const maxBody = 1 << 30
 
@@ -35,5 +43,8 @@ const maxBody = 1 << 30
 func (c *Config) Validate(report func(key, problem string)) {
 	if c.MaxBody < 0 || c.MaxBody > maxBody {
 		report("max_body", fmt.Sprintf("%d is not between 1 and %d (0 means the default)", c.MaxBody, maxBody))
+	}
+	if c.MaxCallsPerSecond < 0 || c.MaxCallsPerSecond > maxCallsPerSecond {
+		report("max_calls_per_second", fmt.Sprintf("%d is not between 1 and %d (0 means no limit)", c.MaxCallsPerSecond, maxCallsPerSecond))
 	}
 }

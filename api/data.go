@@ -22,6 +22,26 @@ type call struct {
 	hub   Backend
 	name  string     // of the hub
 	query url.Values // of the URL
+
+	// Of Context; nil until it is asked for.
+	ctx    context.Context
+	cancel context.CancelFunc
+}
+
+// Context returns the context in which the call waits for the event loops. It is
+// made for the first who asks: most calls send, and wait for nothing.
+func (c *call) Context() context.Context {
+	if c.ctx == nil {
+		c.ctx, c.cancel = context.WithTimeout(c.Request.Context(), callTimeout)
+	}
+	return c.ctx
+}
+
+// release lets go of the context.
+func (c *call) release() {
+	if c.cancel != nil {
+		c.cancel()
+	}
 }
 
 // param returns the first value of a parameter of the URL.
@@ -35,10 +55,12 @@ type operation func(w http.ResponseWriter, c *call) *problem
 // operations.
 func NewData(d Data) http.Handler {
 	d.sends = newIdempotency()
+	d.calls = newCallRates(d.MaxCallsPerSecond, time.Now)
 	mux := http.NewServeMux()
 	for _, o := range operations {
 		mux.Handle(o.route, d.serve(o.name, o.do))
 	}
+	handleOpenAPI(mux)
 	mux.HandleFunc("HEAD /api/health", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, r *http.Request) {
 		notFound(codeNotFound, "", "there is no operation "+r.Method+" at this path; docs/api.md lists them").write(w)
@@ -53,10 +75,12 @@ var operations = []struct {
 	do    operation
 }{
 	{"generate_token", "POST /api/hubs/{hub}/:generateToken", generateToken},
+	{"create_ticket", "POST /api/hubs/{hub}/:createTicket", createTicket},
 	{"send_to_all", "POST /api/hubs/{hub}/:send", sendToAll},
 	{"send_to_user", "POST /api/hubs/{hub}/users/{user}/:send", sendToUser},
 	{"send_to_group", "POST /api/hubs/{hub}/groups/{group}/:send", sendToGroup},
 	{"send_to_connection", "POST /api/hubs/{hub}/connections/{id}/:send", sendToConnection},
+	{"send_many", "POST /api/hubs/{hub}/:sendMany", sendMany},
 	{"close_all", "POST /api/hubs/{hub}/:closeConnections", closeAll},
 	{"close_user", "POST /api/hubs/{hub}/users/{user}/:closeConnections", closeUser},
 	{"close_group", "POST /api/hubs/{hub}/groups/{group}/:closeConnections", closeGroup},
@@ -66,6 +90,8 @@ var operations = []struct {
 	{"has_group", "HEAD /api/hubs/{hub}/groups/{group}", hasGroup},
 	{"list_user", "GET /api/hubs/{hub}/users/{user}/connections", userConnections},
 	{"list_group", "GET /api/hubs/{hub}/groups/{group}/connections", groupConnections},
+	{"presence", "GET /api/hubs/{hub}/groups/{group}/presence", groupPresence},
+	{"history", "GET /api/hubs/{hub}/groups/{group}/history", groupHistory},
 	{"add_connection", "PUT /api/hubs/{hub}/groups/{group}/connections/{id}", addConnection},
 	{"remove_connection", "DELETE /api/hubs/{hub}/groups/{group}/connections/{id}", removeConnection},
 	{"remove_connection_from_all", "DELETE /api/hubs/{hub}/connections/{id}/groups", removeConnectionFromAll},
@@ -97,12 +123,11 @@ func (d *Data) serve(name string, do operation) http.Handler {
 			start := time.Now()
 			defer func() { d.Observe(name, w.status, time.Since(start)) }()
 		}
-		w.Header().Set("Api-Supported-Versions", strings.Join(versions, ", "))
-		w.Header().Set("Cache-Control", "no-store")
-		ctx, cancel := context.WithTimeout(r.Context(), callTimeout)
-		defer cancel()
-		c, p := d.open(r.WithContext(ctx))
+		h := w.Header()
+		h["Api-Supported-Versions"], h["Cache-Control"] = headerVersions, headerNoStore
+		c, p := d.open(r)
 		if p == nil {
+			defer c.release()
 			c.Body = http.MaxBytesReader(plain, c.Body, d.MaxBody)
 			p = do(w, c)
 		}
@@ -111,6 +136,12 @@ func (d *Data) serve(name string, do operation) http.Handler {
 		}
 	})
 }
+
+// The values of headers that are the same in all answers; nobody changes them.
+var (
+	headerVersions = []string{strings.Join(versions, ", ")}
+	headerNoStore  = []string{"no-store"}
+)
 
 // callTimeout is how long a call waits for the event loops: an answer that comes
 // later finds nobody.
@@ -145,6 +176,9 @@ func (d *Data) open(r *http.Request) (*call, *problem) {
 	h, ok := d.Hub(name)
 	if !ok {
 		return nil, notFound(codeNotFound, "hub", "there is no such hub; declare it below hub.hubs in the configuration")
+	}
+	if !d.calls.admit(name) {
+		return nil, later(http.StatusTooManyRequests, codeTooMany, "more calls about the hub than api.max_calls_per_second; try again later")
 	}
 	return &call{Request: r, data: d, hub: h, name: name, query: query}, nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"sluice/auth"
 	"sluice/hub"
+	"sluice/hub/wire"
 )
 
 // fakeHub writes down what it is asked, and answers with err.
@@ -108,6 +109,27 @@ func (f *fakeHub) GroupConnections(_ context.Context, group, after string, limit
 	}
 	return all[:limit], all[limit-1].ID, err
 }
+func (f *fakeHub) Presence(group string) []wire.StateItem {
+	if group != "vip" {
+		return nil
+	}
+	return []wire.StateItem{
+		{ConnectionID: "c1", UserID: "alice", HasState: true, State: []wire.Pair{{Key: []byte("mood"), Value: []byte("good")}}, UpdatedAt: 1},
+		{ConnectionID: "c2", UpdatedAt: 2},
+	}
+}
+func (f *fakeHub) History(group string, since uint64, epoch string, last int) (hub.HistoryPage, error) {
+	f.note("history of %q since %d of %q, last %d", group, since, epoch, last)
+	if group != "vip" {
+		return hub.HistoryPage{}, hub.ErrNoHistory
+	}
+	at := time.UnixMilli(1700000000000)
+	return hub.HistoryPage{Epoch: "e", Offset: 9, Complete: true, Messages: []hub.HistoryMessage{
+		{Message: wire.Message{Offset: 7, FromUser: "alice", DataType: wire.JSON, Data: []byte(`{"a": 1}`), Metadata: []wire.Pair{{Key: []byte("k"), Value: []byte("v")}}}, Time: at},
+		{Message: wire.Message{Offset: 8, DataType: wire.Text, Data: []byte("hi")}, Time: at},
+		{Message: wire.Message{Offset: 9, DataType: wire.Binary, Data: []byte{0, 255}}, Time: at},
+	}}, nil
+}
 func (f *fakeHub) AddConnectionToGroup(_ context.Context, id, group string) error {
 	return f.note("add %q to %q", id, group)
 }
@@ -150,9 +172,15 @@ var (
 	_ Backend = (*hub.Hub)(nil)
 )
 
-// plane returns a data plane over one hub, "chat".
-func plane(f *fakeHub) http.Handler {
-	return NewData(Data{
+// plane returns a data plane over one hub, "chat", that is held against its
+// OpenAPI document.
+func plane(t *testing.T, f *fakeHub) http.Handler {
+	t.Helper()
+	return checked(t, NewData(dataOf(f)))
+}
+
+func dataOf(f *fakeHub) Data {
+	return Data{
 		Hub: func(name string) (Backend, bool) { return f, name == "chat" },
 		Authorize: func(r *http.Request, _ string) error {
 			if r.Header.Get("Authorization") == "" {
@@ -172,8 +200,17 @@ func plane(f *fakeHub) http.Handler {
 			}
 			return fmt.Sprint(c.Hub, " ", c.User, " ", c.Roles, " ", c.Groups, " ", c.TTL), nil
 		},
+		Ticket: func(c auth.Claims, life time.Duration) (string, error) {
+			switch c.User {
+			case "nobody":
+				return "", errors.New("role: no such role")
+			case "crowd":
+				return "", auth.ErrTicketsFull
+			}
+			return fmt.Sprint(c.Hub, " ", c.User, " ", c.Roles, " ", c.Groups, " ", c.TTL, " within ", life), nil
+		},
 		MaxBody: 60,
-	})
+	}
 }
 
 func ask(h http.Handler, method, target, contentType, body string) *httptest.ResponseRecorder {
@@ -277,7 +314,7 @@ func TestOperations(t *testing.T) {
 		t.Run(tt.request[:min(70, len(tt.request))], func(t *testing.T) {
 			f := &fakeHub{}
 			method, target, _ := strings.Cut(tt.request, " ")
-			w := ask(plane(f), method, target, tt.contentType, tt.body)
+			w := ask(plane(t, f), method, target, tt.contentType, tt.body)
 			if w.Code != tt.status {
 				t.Fatalf("status %d, want %d: %s", w.Code, tt.status, w.Body)
 			}
@@ -315,7 +352,7 @@ func TestWithoutToken(t *testing.T) {
 		r := httptest.NewRequest("POST", "/api/hubs/"+hub+"/:send", strings.NewReader("hi"))
 		w := httptest.NewRecorder()
 		f := &fakeHub{}
-		plane(f).ServeHTTP(w, r)
+		plane(t, f).ServeHTTP(w, r)
 		if w.Code != 401 || w.Header().Get("WWW-Authenticate") != "Bearer" || len(f.log) > 0 {
 			t.Errorf("%s: status %d, %v, %v", hub, w.Code, w.Header(), f.log)
 		}
@@ -339,9 +376,9 @@ func TestRefusedByHub(t *testing.T) {
 		{hub.ErrOverloaded, 503, 503},
 		{context.DeadlineExceeded, 503, 503},
 	} {
-		h := plane(&fakeHub{err: tt.err})
-		send := ask(h, "POST", "/api/hubs/chat/connections/c1/:send", "text/plain", "hi")
-		change := ask(h, "PUT", "/api/hubs/chat/groups/g/connections/c1", "", "")
+		f := &fakeHub{err: tt.err}
+		send := ask(plane(t, f), "POST", "/api/hubs/chat/connections/c1/:send", "text/plain", "hi")
+		change := ask(NewData(dataOf(f)), "PUT", "/api/hubs/chat/groups/g/connections/c1", "", "")
 		if send.Code != tt.send || change.Code != tt.change {
 			t.Errorf("%v: status %d and %d, want %d and %d", tt.err, send.Code, change.Code, tt.send, tt.change)
 		}
@@ -354,14 +391,14 @@ func TestRefusedByHub(t *testing.T) {
 }
 
 func TestAllowedMethods(t *testing.T) {
-	w := ask(plane(&fakeHub{}), "GET", "/api/hubs/chat/:send", "", "")
+	w := ask(plane(t, &fakeHub{}), "GET", "/api/hubs/chat/:send", "", "")
 	if w.Code != 404 || w.Header().Get(codeHeader) != codeNotFound {
 		t.Errorf("status %d: %s", w.Code, w.Body)
 	}
 }
 
 func TestLists(t *testing.T) {
-	h := plane(&fakeHub{})
+	h := plane(t, &fakeHub{})
 	read := func(target string) (ids []string, next string) {
 		t.Helper()
 		w := ask(h, "GET", target, "", "")
@@ -405,11 +442,68 @@ func TestLists(t *testing.T) {
 	}
 }
 
+func TestGroupPresence(t *testing.T) {
+	for group, want := range map[string]string{
+		"vip":  `{"value":[{"connectionId":"c1","userId":"alice","state":{"mood":"good"},"updatedAt":1},{"connectionId":"c2","updatedAt":2}]}`,
+		"none": `{"value":[]}`,
+	} {
+		w := ask(plane(t, &fakeHub{}), "GET", "/api/hubs/chat/groups/"+group+"/presence", "", "")
+		if w.Code != 200 || w.Body.String() != want {
+			t.Errorf("%s: status %d: %s", group, w.Code, w.Body)
+		}
+	}
+}
+
+func TestGroupHistory(t *testing.T) {
+	f := &fakeHub{}
+	const path = "/api/hubs/chat/groups/vip/history"
+	w := ask(plane(t, f), "GET", path+"?since=6&epoch=e", "", "")
+	want := `{"epoch":"e","offset":9,"complete":true,"value":[` +
+		`{"offset":7,"time":1700000000000,"fromUserId":"alice","dataType":"json","data":{"a":1},"metadata":{"k":"v"}},` +
+		`{"offset":8,"time":1700000000000,"dataType":"text","data":"hi"},` +
+		`{"offset":9,"time":1700000000000,"dataType":"binary","data":"AP8="}]}`
+	if w.Code != 200 || w.Body.String() != want {
+		t.Errorf("status %d: %s", w.Code, w.Body)
+	}
+	for query, status := range map[string]int{
+		"": 200, "?last=5": 200, "?epoch=e": 200,
+		"?last=x": 400, "?last=-1": 400, "?since=1": 400, "?last=1&since=1&epoch=e": 400, "?since=99999999999999999999&epoch=e": 400,
+	} {
+		if w := ask(plane(t, f), "GET", path+query, "", ""); w.Code != status {
+			t.Errorf("%s: status %d, want %d", query, w.Code, status)
+		}
+	}
+	if w := ask(plane(t, f), "GET", "/api/hubs/chat/groups/none/history", "", ""); w.Code != 404 || w.Header().Get(codeHeader) != codeNoHistory {
+		t.Errorf("a group without a history: status %d %s", w.Code, w.Body)
+	}
+}
+
 func TestGenerateToken(t *testing.T) {
-	w := ask(plane(&fakeHub{}), "POST", "/api/hubs/chat/:generateToken?userId=u&role=a&role=b&group=g&minutesToExpire=5", "", "")
+	w := ask(plane(t, &fakeHub{}), "POST", "/api/hubs/chat/:generateToken?userId=u&role=a&role=b&group=g&minutesToExpire=5", "", "")
 	var answer struct{ Token string }
 	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || answer.Token != "chat u [a b] [g] "+(5*time.Minute).String() {
 		t.Errorf("%v: %s", err, w.Body)
+	}
+}
+
+func TestCreateTicket(t *testing.T) {
+	for _, tt := range []struct {
+		query  string
+		status int
+		want   string // the ticket, or the code of the problem
+	}{
+		{"?userId=u&role=a&group=g&minutesToExpire=5&secondsToUse=10", 200, "chat u [a] [g] 5m0s within 10s"},
+		{"", 200, "chat  [] [] 1h0m0s within 30s"},
+		{"?secondsToUse=301", 400, codeBadRequest},
+		{"?minutesToExpire=0", 400, codeBadRequest},
+		{"?userId=nobody", 400, codeBadRequest},
+		{"?userId=crowd", 429, codeTooMany},
+	} {
+		w := ask(plane(t, &fakeHub{}), "POST", "/api/hubs/chat/:createTicket"+tt.query, "", "")
+		var answer struct{ Ticket, Code string }
+		if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || w.Code != tt.status || answer.Ticket+answer.Code != tt.want {
+			t.Errorf("%s: status %d, %v: %s", tt.query, w.Code, err, w.Body)
+		}
 	}
 }
 
@@ -423,7 +517,7 @@ func TestBrokenBody(t *testing.T) {
 	r := httptest.NewRequest("POST", "/api/hubs/chat/:send", brokenBody{})
 	r.Header.Set("Authorization", "Bearer x")
 	w := httptest.NewRecorder()
-	plane(f).ServeHTTP(w, r)
+	plane(t, f).ServeHTTP(w, r)
 	if w.Code != 400 || len(f.log) > 0 {
 		t.Errorf("status %d, %v", w.Code, f.log)
 	}

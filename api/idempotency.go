@@ -99,27 +99,44 @@ func (i *idempotency) forget() {
 	}
 }
 
-// once runs a send under the key of the call, if it has one.
-func (c *call) once(body []byte, send func() *problem) *problem {
-	text := c.Header.Get(idempotencyHeader)
-	switch {
-	case text == "":
-		return send()
-	case len(text) > maxIdempotencyKey:
-		return badRequest(idempotencyHeader, "longer than "+strconv.Itoa(maxIdempotencyKey)+" bytes")
-	}
-	sends := c.data.sends
-	key := print(c.name, text)
-	proceed, p := sends.begin(key, print(c.URL.Path, c.URL.RawQuery, c.Header.Get("Content-Type"), string(body)))
+// once runs a send unless one under the key has succeeded.
+func (i *idempotency) once(key, request fingerprint, send func() *problem) *problem {
+	proceed, p := i.begin(key, request)
 	if !proceed {
 		return p
 	}
 	if p := send(); p != nil {
-		sends.cancel(key)
+		i.cancel(key)
 		return p
 	}
-	sends.finish(key)
+	i.finish(key)
 	return nil
+}
+
+// once runs a send under the key of the call, if it has one.
+func (c *call) once(body []byte, send func() *problem) *problem {
+	key, p := c.idempotencyKey()
+	switch {
+	case p != nil:
+		return p
+	case key == "":
+		return send()
+	}
+	return c.data.sends.once(print(c.name, key), c.fingerprint(body), send)
+}
+
+// idempotencyKey returns the key of the call; "" for none.
+func (c *call) idempotencyKey() (string, *problem) {
+	key := c.Header.Get(idempotencyHeader)
+	if len(key) > maxIdempotencyKey {
+		return "", badRequest(idempotencyHeader, "longer than "+strconv.Itoa(maxIdempotencyKey)+" bytes")
+	}
+	return key, nil
+}
+
+// fingerprint tells the call from others.
+func (c *call) fingerprint(body []byte) fingerprint {
+	return print(c.URL.Path, c.URL.RawQuery, c.Header.Get("Content-Type"), string(body))
 }
 
 // print returns the fingerprint of some texts.

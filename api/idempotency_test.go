@@ -12,7 +12,7 @@ import (
 
 func TestIdempotencyKey(t *testing.T) {
 	f := &fakeHub{}
-	h := plane(f)
+	h := plane(t, f)
 	send := func(key, target, body string) int {
 		r := httptest.NewRequest("POST", target, strings.NewReader(body))
 		r.Header.Set("Authorization", "Bearer x")

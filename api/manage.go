@@ -240,24 +240,53 @@ const (
 	maxTokenMinutes   = 60 * 24 * 365
 )
 
+// claims reads what a client is to be let in as.
+func (c *call) claims() (auth.Claims, *problem) {
+	minutes, p := c.number("minutesToExpire", usualTokenMinutes, maxTokenMinutes)
+	return auth.Claims{
+		Hub:    c.name,
+		User:   c.param("userId"),
+		Roles:  c.query["role"],
+		Groups: c.query["group"],
+		TTL:    time.Duration(minutes) * time.Minute,
+	}, p
+}
+
 // generateToken makes a token for a client, for back ends that do not sign
 // themselves.
 func generateToken(w http.ResponseWriter, c *call) *problem {
-	minutes, p := c.number("minutesToExpire", usualTokenMinutes, maxTokenMinutes)
+	claims, p := c.claims()
 	if p != nil {
 		return p
 	}
-	q := c.query
-	token, err := c.data.Mint(auth.Claims{
-		Hub:    c.name,
-		User:   q.Get("userId"),
-		Roles:  q["role"],
-		Groups: q["group"],
-		TTL:    time.Duration(minutes) * time.Minute,
-	})
+	token, err := c.data.Mint(claims)
 	if err != nil {
 		return badRequest("", err.Error())
 	}
 	writeJSON(w, http.StatusOK, map[string]string{"token": token})
+	return nil
+}
+
+// usualTicketSeconds is how long a ticket is good for.
+const usualTicketSeconds = 30
+
+// createTicket makes a ticket, with which one client can connect once.
+func createTicket(w http.ResponseWriter, c *call) *problem {
+	claims, p := c.claims()
+	if p != nil {
+		return p
+	}
+	seconds, p := c.number("secondsToUse", usualTicketSeconds, int(auth.MaxTicketLife/time.Second))
+	if p != nil {
+		return p
+	}
+	ticket, err := c.data.Ticket(claims, time.Duration(seconds)*time.Second)
+	switch {
+	case errors.Is(err, auth.ErrTicketsFull):
+		return later(http.StatusTooManyRequests, codeTooMany, err.Error())
+	case err != nil:
+		return badRequest("", err.Error())
+	}
+	writeJSON(w, http.StatusOK, map[string]string{"ticket": ticket})
 	return nil
 }

@@ -35,6 +35,7 @@ const (
 	codeNoConnection = "Info.Connection.NotExisted"
 	codeNoUser       = "Info.User.NotExisted"
 	codeNoGroup      = "Warning.Group.NotExisted"
+	codeNoHistory    = "Info.History.NotExisted"
 	codeNoRule       = "Info.Permission.NotExisted"
 	codeConflict     = "Error.Conflict"
 	codeFull         = "Error.InsufficientStorage"
@@ -65,6 +66,8 @@ func problemOf(err error) *problem {
 	switch {
 	case errors.Is(err, hub.ErrNoConnection):
 		return notFound(codeNoConnection, "connection", err.Error())
+	case errors.Is(err, hub.ErrNoHistory):
+		return notFound(codeNoHistory, "group", err.Error()+"; history_messages of the hub or of a rule for its groups turns one on")
 	case errors.Is(err, hub.ErrInvalidGroup):
 		return badRequest("group", err.Error())
 	case errors.Is(err, auth.ErrRevocationsFull):

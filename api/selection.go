@@ -15,12 +15,16 @@ const maxExcluded = 1000
 
 // selection reads the parameters excluded, which may stand many times, and filter.
 func (c *call) selection() (hub.Selection, *problem) {
-	s := hub.Selection{Excluded: c.query["excluded"]}
-	if len(s.Excluded) > maxExcluded {
-		return s, badRequest("excluded", "stands more than "+strconv.Itoa(maxExcluded)+" times; use a filter")
+	return selectionOf(c.query["excluded"], c.param("filter"))
+}
+
+func selectionOf(excluded []string, filter string) (hub.Selection, *problem) {
+	s := hub.Selection{Excluded: excluded}
+	if len(excluded) > maxExcluded {
+		return s, badRequest("excluded", "names more than "+strconv.Itoa(maxExcluded)+" connections; use a filter")
 	}
 	var p *problem
-	s.Match, p = match("filter", c.param("filter"))
+	s.Match, p = match("filter", filter)
 	return s, p
 }
 

@@ -20,22 +20,34 @@ func sendToAll(w http.ResponseWriter, c *call) *problem {
 }
 
 func sendToGroup(w http.ResponseWriter, c *call) *problem {
-	return c.send(w, func(m *hub.Outgoing, s hub.Selection) error { return c.hub.SendToGroup(c.PathValue("group"), m, s) })
+	return c.send(w, c.toGroup(c.PathValue("group")))
 }
 
 func sendToUser(w http.ResponseWriter, c *call) *problem {
-	return c.send(w, func(m *hub.Outgoing, s hub.Selection) error { return c.hub.SendToUser(c.PathValue("user"), m, s) })
+	return c.send(w, c.toUser(c.PathValue("user")))
 }
 
-// sendToConnection succeeds as well when the connection is gone: it may go a
-// moment later, and the caller has to live with that.
 func sendToConnection(w http.ResponseWriter, c *call) *problem {
-	return c.send(w, func(m *hub.Outgoing, _ hub.Selection) error {
-		if err := c.hub.SendToConnection(c.PathValue("id"), m); !errors.Is(err, hub.ErrNoConnection) {
+	return c.send(w, c.toConnection(c.PathValue("id")))
+}
+
+func (c *call) toGroup(group string) func(*hub.Outgoing, hub.Selection) error {
+	return func(m *hub.Outgoing, s hub.Selection) error { return c.hub.SendToGroup(group, m, s) }
+}
+
+func (c *call) toUser(user string) func(*hub.Outgoing, hub.Selection) error {
+	return func(m *hub.Outgoing, s hub.Selection) error { return c.hub.SendToUser(user, m, s) }
+}
+
+// toConnection succeeds as well when the connection is gone: it may go a moment
+// later, and the caller has to live with that.
+func (c *call) toConnection(id string) func(*hub.Outgoing, hub.Selection) error {
+	return func(m *hub.Outgoing, _ hub.Selection) error {
+		if err := c.hub.SendToConnection(id, m); !errors.Is(err, hub.ErrNoConnection) {
 			return err
 		}
 		return nil
-	})
+	}
 }
 
 // send reads the message and to whom it goes, and answers 202.
@@ -64,7 +76,7 @@ func (c *call) send(w http.ResponseWriter, to func(*hub.Outgoing, hub.Selection)
 func (c *call) message() (*hub.Outgoing, *problem) {
 	m := &hub.Outgoing{ConflationKey: c.param("conflationKey")}
 	if len(m.ConflationKey) > wire.MaxConflationKey {
-		return nil, badRequest("conflationKey", "longer than "+strconv.Itoa(wire.MaxConflationKey)+" bytes")
+		return nil, longKey()
 	}
 	var p *problem
 	if m.TTL, p = c.ttl(); p != nil {
@@ -85,11 +97,20 @@ func (c *call) message() (*hub.Outgoing, *problem) {
 	return m, nil
 }
 
+func longKey() *problem {
+	return badRequest("conflationKey", "longer than "+strconv.Itoa(wire.MaxConflationKey)+" bytes")
+}
+
 // dataType is what Content-Type says of the body.
 func (c *call) dataType() (wire.DataType, *problem) {
 	header := c.Header.Get("Content-Type")
-	if header == "" {
+	switch header { // as most callers write it, without taking it apart
+	case "", "application/octet-stream":
 		return wire.Binary, nil
+	case "application/json":
+		return wire.JSON, nil
+	case "text/plain":
+		return wire.Text, nil
 	}
 	kind, params, err := mime.ParseMediaType(header)
 	if err == nil && params["charset"] != "" && !isUTF8(params["charset"]) {
@@ -115,7 +136,7 @@ func isUTF8(charset string) bool {
 
 // body reads the whole body.
 func (c *call) body() ([]byte, *problem) {
-	body, err := io.ReadAll(c.Body)
+	body, err := c.readBody()
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return nil, &problem{status: http.StatusRequestEntityTooLarge, Code: codeTooLarge, Target: "body",
 			Message: "is longer than " + strconv.FormatInt(c.data.MaxBody, 10) + " bytes"}
@@ -126,6 +147,22 @@ func (c *call) body() ([]byte, *problem) {
 	return body, nil
 }
 
+// readBody is io.ReadAll that knows how much to expect.
+func (c *call) readBody() ([]byte, error) {
+	if n := c.ContentLength; n >= 0 && n <= min(maxExpected, c.data.MaxBody) {
+		body := make([]byte, n)
+		_, err := io.ReadFull(c.Body, body)
+		return body, err
+	}
+	return io.ReadAll(c.Body)
+}
+
+// maxExpected bounds the memory that a caller gets for saying how much will come.
+const maxExpected = 64 << 10
+
+// ttlRange says what a time to live may be.
+var ttlRange = "must be 0 to " + strconv.Itoa(wire.MaxTTL)
+
 // ttl is how long the message is kept for a session that is away.
 func (c *call) ttl() (time.Duration, *problem) {
 	text := c.param("messageTtlSeconds")
@@ -134,7 +171,7 @@ func (c *call) ttl() (time.Duration, *problem) {
 	}
 	n, err := strconv.ParseUint(text, 10, 16)
 	if err != nil || n > wire.MaxTTL {
-		return 0, badRequest("messageTtlSeconds", "must be 0 to "+strconv.Itoa(wire.MaxTTL))
+		return 0, badRequest("messageTtlSeconds", ttlRange)
 	}
 	return time.Duration(n) * time.Second, nil
 }

@@ -25,7 +25,10 @@ type Claims struct {
 
 // Mint makes a token for a client, signed with HS256. now is when it was issued.
 func Mint(key []byte, c Claims, now time.Time) (string, error) {
-	if err := c.check(key); err != nil {
+	if err := checkKey(key); err != nil {
+		return "", fmt.Errorf("key: %w", err)
+	}
+	if err := c.check(); err != nil {
 		return "", err
 	}
 	claims := jwt.MapClaims{
@@ -50,10 +53,7 @@ func sign(key []byte, claims jwt.MapClaims) (string, error) {
 }
 
 // check refuses what a Verifier would refuse, and roles that would be ignored.
-func (c Claims) check(key []byte) error {
-	if err := checkKey(key); err != nil {
-		return fmt.Errorf("key: %w", err)
-	}
+func (c Claims) check() error {
 	if !ValidHub(c.Hub) {
 		return fmt.Errorf("hub: %q is not the name of a hub", c.Hub)
 	}

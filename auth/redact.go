@@ -10,8 +10,9 @@ import (
 var secretParameters = []string{queryToken, "awps_reconnection_token"}
 
 // Redact returns a request URI (or any URL) for a log, without the tokens in
-// its query. It would rather cut too much than too little: from the name of a
-// secret parameter, in any case and wherever it stands, to the next ampersand.
+// its query, and without tickets anywhere. It would rather cut too much than too
+// little: from the name of a secret parameter, in any case and wherever it stands,
+// to the next ampersand.
 func Redact(requestURI string) string {
 	path, query, ok := strings.Cut(requestURI, "?")
 	path = redactPair(path)
@@ -26,7 +27,7 @@ func Redact(requestURI string) string {
 }
 
 // RedactHeader returns a copy of a request's header for a log: without
-// Authorization and cookies, without the tokens among the subprotocols, and
+// Authorization and cookies, without tokens and tickets among the subprotocols, and
 // with every other value through [Redact], because headers such as Referer
 // repeat URLs.
 func RedactHeader(h http.Header) http.Header {
@@ -50,6 +51,8 @@ func redactValue(name, value string) string {
 		for i, e := range entries {
 			if at := indexFold(e, bearerPrefix); at >= 0 {
 				entries[i] = e[:at+len(bearerPrefix)] + redacted
+			} else if at := indexFold(e, ticketPrefix); at >= 0 {
+				entries[i] = e[:at] + redacted
 			}
 		}
 		return strings.Join(entries, ",")
@@ -66,6 +69,9 @@ func redactPair(pair string) string {
 			return pair[:at+len(secret)] + "=" + redacted
 		}
 	}
+	if at := indexFold(pair, ticketPrefix); at >= 0 {
+		return pair[:at] + redacted
+	}
 	inner := pair
 	for range 3 {
 		if inner = unescapeAll(inner); inner == "" {
@@ -75,6 +81,9 @@ func redactPair(pair string) string {
 			if indexFold(inner, secret) >= 0 {
 				return redacted
 			}
+		}
+		if indexFold(inner, ticketPrefix) >= 0 {
+			return redacted
 		}
 	}
 	return pair

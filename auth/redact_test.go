@@ -24,6 +24,9 @@ func TestRedact(t *testing.T) {
 		{"/p?%zz%61ccess_token=%zzSECRET&x", "/p?[redacted]&x"},
 		{"/p?next=%2Fq%3Faccess_token%3DSECRET%26x", "/p?next=%2Fq%3Faccess_token=[redacted]"},
 		{"/p?next=%2Fq%3Faccess%255Ftoken%3DSECRET", "/p?[redacted]"},
+		{"/p?ticket=slt_SECRET&x=1", "/p?ticket=[redacted]&x=1"},
+		{"/p?ticket=5", "/p?ticket=5"},
+		{"/slt_SECRET?x=slt%255fSECRET", "/[redacted]?[redacted]"},
 		{"/p;access_token=SECRET", "/p;access_token=[redacted]"},
 		{"/p?a=b;access_token=SECRET", "/p?a=b;access_token=[redacted]"},
 	}
@@ -38,7 +41,7 @@ func TestRedactHeader(t *testing.T) {
 	in := http.Header{
 		"Authorization":          {"Bearer SECRET", "Basic SECRET"},
 		"cookie":                 {"sid=SECRET; access_token=SECRET"},
-		"Sec-Websocket-Protocol": {"json.sluice.v1, bearer.SECRET", "Bearer.SECRET,x bearer.SECRET"},
+		"Sec-Websocket-Protocol": {"json.sluice.v1, bearer.SECRET", "Bearer.SECRET,x bearer.SECRET", "ticket.slt_SECRET, slt_SECRET"},
 		"Referer":                {"https://a.com/?access_token=SECRET&x=1"},
 		"User-Agent":             {"test/1"},
 	}

@@ -17,6 +17,8 @@ const (
 	TokenAudience     Reason = "token_audience"      // made for another hub or endpoint
 	TokenRevoked      Reason = "token_revoked"       // revoked by a back end
 	TokenGroupInvalid Reason = "token_group_invalid" // names a group that cannot exist
+	TicketUnknown     Reason = "ticket_unknown"      // never made for the hub, or used, or expired a while ago
+	TicketExpired     Reason = "ticket_expired"      // not used in time
 	OriginDenied      Reason = "origin_denied"       // pages of that origin may not connect
 
 	CertificateMissing Reason = "certificate_missing" // the hub takes nobody without a client certificate
@@ -28,7 +30,8 @@ const (
 func Reasons() []Reason {
 	return []Reason{
 		TokenMissing, TokenMalformed, TokenTooLarge, TokenAlgorithm, TokenSignature,
-		TokenExpired, TokenNotYetValid, TokenAudience, TokenRevoked, TokenGroupInvalid, OriginDenied,
+		TokenExpired, TokenNotYetValid, TokenAudience, TokenRevoked, TokenGroupInvalid,
+		TicketUnknown, TicketExpired, OriginDenied,
 		CertificateMissing, CertificateUser,
 	}
 }

@@ -16,16 +16,20 @@ const (
 	SourceCookie
 	SourceSubprotocol
 	SourceQuery
+	SourceTicket
 )
 
 // String returns a short label for metrics and logs.
 func (s Source) String() string {
-	return [...]string{"none", "header", "cookie", "subprotocol", "query"}[s]
+	return [...]string{"none", "header", "cookie", "subprotocol", "query", "ticket"}[s]
 }
 
 const (
 	queryToken   = "access_token"
 	bearerPrefix = "bearer." // of an entry in the list of subprotocols
+
+	queryTicket   = "ticket"
+	offeredTicket = "ticket." // before a ticket in the list of subprotocols
 )
 
 // FromRequest finds the token of a handshake. It looks at these places and
@@ -38,7 +42,9 @@ const (
 //     The answer must never name that entry as the chosen subprotocol; browsers
 //     fail a connection whose answer names none, so they must offer a real one
 //     beside it
-//  4. the query parameter access_token, last because URLs end up in logs
+//  4. a ticket: the entry ticket.{ticket} in Sec-WebSocket-Protocol, or the query
+//     parameter ticket; where that holds something else it is the application's
+//  5. the query parameter access_token, last because URLs end up in logs
 //
 // A request without a token is no error: then token is empty and source is
 // SourceNone. The error, a *Refusal, is for a place that holds something that
@@ -50,7 +56,7 @@ func FromRequest(h http.Header, rawQuery, cookie string) (token string, source S
 	if t := fromCookies(h["Cookie"], cookie); t != "" {
 		return t, SourceCookie, nil
 	}
-	if encoded := fromSubprotocols(h["Sec-Websocket-Protocol"]); encoded != "" {
+	if encoded := fromSubprotocols(h["Sec-Websocket-Protocol"], bearerPrefix); encoded != "" {
 		t, err := base64.RawURLEncoding.Strict().DecodeString(encoded)
 		if err != nil || strings.ContainsAny(encoded, "\r\n") { // which the decoder would skip
 			return "", SourceSubprotocol, Refuse(TokenMalformed,
@@ -58,7 +64,10 @@ func FromRequest(h http.Header, rawQuery, cookie string) (token string, source S
 		}
 		return string(t), SourceSubprotocol, nil
 	}
-	if escaped := fromQuery(rawQuery); escaped != "" {
+	if t := ticketFrom(h["Sec-Websocket-Protocol"], rawQuery); t != "" {
+		return t, SourceTicket, nil
+	}
+	if escaped := fromQuery(rawQuery, queryToken); escaped != "" {
 		t, err := url.QueryUnescape(escaped)
 		if err != nil {
 			return "", SourceQuery, Refuse(TokenMalformed, "the query parameter access_token has a bad % escape")
@@ -99,10 +108,21 @@ func fromCookies(lines []string, name string) string {
 	return ""
 }
 
-func fromSubprotocols(lists []string) string {
+// ticketFrom needs no escapes: a ticket is of letters, digits and _.
+func ticketFrom(subprotocols []string, rawQuery string) string {
+	for _, t := range []string{fromSubprotocols(subprotocols, offeredTicket), fromQuery(rawQuery, queryTicket)} {
+		if strings.HasPrefix(t, ticketPrefix) {
+			return t
+		}
+	}
+	return ""
+}
+
+// fromSubprotocols returns what follows the prefix in the first entry that has it.
+func fromSubprotocols(lists []string, prefix string) string {
 	for _, list := range lists {
 		for entry := range strings.SplitSeq(list, ",") {
-			if encoded, ok := strings.CutPrefix(strings.TrimSpace(entry), bearerPrefix); ok && encoded != "" {
+			if encoded, ok := strings.CutPrefix(strings.TrimSpace(entry), prefix); ok && encoded != "" {
 				return encoded
 			}
 		}
@@ -110,13 +130,15 @@ func fromSubprotocols(lists []string) string {
 	return ""
 }
 
-func fromQuery(raw string) string {
+// fromQuery returns the first value of a parameter that is not empty, as it
+// stands there.
+func fromQuery(raw, name string) string {
 	for pair := range strings.SplitSeq(raw, "&") {
 		key, value, _ := strings.Cut(pair, "=")
 		if value == "" {
 			continue
 		}
-		if k, err := url.QueryUnescape(key); err == nil && k == queryToken {
+		if k, err := url.QueryUnescape(key); err == nil && k == name {
 			return value
 		}
 	}

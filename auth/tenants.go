@@ -2,6 +2,7 @@ package auth
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -17,6 +18,7 @@ type Tenants struct {
 	endpoint string // that tokens are made for; "" where any will do
 
 	revocations Revocations
+	tickets     tickets
 }
 
 type tenant struct {
@@ -68,13 +70,25 @@ func NewTenants(cfg Config, hubs map[string]Tenant) (*Tenants, error) {
 }
 
 // Verify is [Verifier.Verify] with what verifies the tokens for the hub, whose
-// name may be in any case. What was revoked is refused.
+// name may be in any case. A ticket counts as a token, once. What was revoked is
+// refused.
 func (t *Tenants) Verify(token, hub string, now time.Time) (Identity, error) {
-	id, err := t.of(hub).verifier.Verify(token, hub, now)
+	id, err := t.identify(token, hub, now)
 	if err == nil && t.revocations.Revoked(hub, Origin{id.TokenID, id.User, id.IssuedAt}, now) {
 		return Identity{}, Refuse(TokenRevoked, "the token was revoked")
 	}
 	return id, err
+}
+
+func (t *Tenants) identify(token, hub string, now time.Time) (Identity, error) {
+	if !strings.HasPrefix(token, ticketPrefix) {
+		return t.of(hub).verifier.Verify(token, hub, now)
+	}
+	id, refusal := t.tickets.redeem(CanonicalHub(hub), token, now)
+	if refusal != nil {
+		return Identity{}, refusal
+	}
+	return id, nil
 }
 
 // Revoke is [Revocations.Revoke] for what Verify lets in from now on.

@@ -110,7 +110,7 @@ func (g *Gateway) Upgrade(_ *engine.Conn, r *http.Request) (engine.Acceptance, *
 	grammar, subprotocol, ok := wire.Select(subprotocols(r.Header), g.compat)
 	if !ok {
 		return engine.Acceptance{}, &engine.Refusal{Status: http.StatusBadRequest, Label: "subprotocol",
-			Reason: "offer the subprotocol json.sluice.v1 in Sec-WebSocket-Protocol, or none for raw messages"}
+			Reason: "offer the subprotocol json.sluice.v1, or another one that docs/protocol.md lists, in Sec-WebSocket-Protocol; or none for raw messages"}
 	}
 	return engine.Acceptance{
 		Subprotocol: subprotocol,

@@ -10,8 +10,8 @@ import (
 // What a back end asks a hub for, from any goroutine. Nothing here waits for a
 // client. A method with a context waits for event loops and for nothing else.
 
-// Outgoing is a message from a back end. From the call that sends it on, the
-// hub owns its slices.
+// Outgoing is a message from a back end. From the call that sends it on, nobody
+// changes what its slices hold; several messages may share it.
 type Outgoing struct {
 	DataType wire.DataType
 	Data     []byte // one valid JSON value, UTF-8 text or any bytes, as DataType says

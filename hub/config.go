@@ -42,6 +42,10 @@ type Config struct {
 	// all hubs; one more is refused. Default 64MiB.
 	MaxNodeStateBytes int `yaml:"max_node_state_bytes" unit:"bytes"`
 
+	// MaxNodeHistoryBytes bounds the histories of all groups in all hubs; above it
+	// those go first that nothing was added to for longest. Default 256MiB.
+	MaxNodeHistoryBytes int `yaml:"max_node_history_bytes" unit:"bytes"`
+
 	// Defaults holds for every hub that does not set its own. Keys, Origins,
 	// ClientCert and Label are for single hubs only: auth.keys and auth.origins
 	// are those of all.
@@ -146,6 +150,21 @@ type Tenant struct {
 	// Default 1000. Whoever asks gets all of them at once.
 	MaxGroupStates int `yaml:"max_group_states"`
 
+	// HistoryMessages is how many of the newest messages of each group are kept
+	// for clients that join later and ask for them, and for back ends. Default 0:
+	// no history. Messages to a group with one go through the inbox of every
+	// loop, that of the sender as well.
+	HistoryMessages int `yaml:"history_messages"`
+
+	// HistoryBytes bounds the bytes of the messages kept for one group, with some
+	// 200 for each. Default 256KiB. A client may get all of it at once, so
+	// engine.max_queue_bytes should be more than twice as much.
+	HistoryBytes int `yaml:"history_bytes" unit:"bytes"`
+
+	// HistoryAge is how long a message is kept, also when nobody is in its group.
+	// Default 5m.
+	HistoryAge time.Duration `yaml:"history_age"`
+
 	// Groups are rules for groups by name; the first that matches counts. At
 	// most 100. Default: none.
 	Groups []GroupRule `yaml:"groups"`
@@ -184,6 +203,7 @@ func (c Config) WithDefaults() Config {
 	c.TokenNotice = cmp.Or(c.TokenNotice, 30*time.Second)
 	c.MaxNodeUnackedBytes = cmp.Or(c.MaxNodeUnackedBytes, 256<<20)
 	c.MaxNodeStateBytes = cmp.Or(c.MaxNodeStateBytes, 64<<20)
+	c.MaxNodeHistoryBytes = cmp.Or(c.MaxNodeHistoryBytes, 256<<20)
 	c.Defaults = c.Defaults.or(Tenant{
 		MaxSessions:           1_000_000,
 		MaxConnectionsPerUser: 1_000_000,
@@ -196,6 +216,8 @@ func (c Config) WithDefaults() Config {
 		MaxUnackedBytes:       16 << 20,
 		SlowConsumer:          SlowClose,
 		MaxGroupStates:        1000,
+		HistoryBytes:          256 << 10,
+		HistoryAge:            5 * time.Minute,
 		Events:                EventsNone,
 	})
 	hubs := make(map[string]Tenant, len(c.Hubs))
@@ -232,6 +254,9 @@ func (t Tenant) or(d Tenant) Tenant {
 		SlowConsumer:          cmp.Or(t.SlowConsumer, d.SlowConsumer),
 		Presence:              t.Presence || d.Presence,
 		MaxGroupStates:        cmp.Or(t.MaxGroupStates, d.MaxGroupStates),
+		HistoryMessages:       cmp.Or(t.HistoryMessages, d.HistoryMessages),
+		HistoryBytes:          cmp.Or(t.HistoryBytes, d.HistoryBytes),
+		HistoryAge:            cmp.Or(t.HistoryAge, d.HistoryAge),
 		Groups:                t.Groups,
 		Events:                cmp.Or(t.Events, d.Events),
 	}
@@ -253,6 +278,9 @@ func (c *Config) Validate(report func(key, problem string)) {
 	}
 	if c.MaxNodeStateBytes < 0 {
 		report("max_node_state_bytes", negative(c.MaxNodeStateBytes))
+	}
+	if c.MaxNodeHistoryBytes < 0 {
+		report("max_node_history_bytes", negative(c.MaxNodeHistoryBytes))
 	}
 	c.Defaults.validate("defaults", report)
 	c.Defaults.validateDefaults("defaults", report)
@@ -304,6 +332,7 @@ func (t *Tenant) validate(prefix string, report func(key, problem string)) {
 	}
 	oneOf(prefix+".duplicate_login", t.DuplicateLogin, report, AllowDuplicates, NewestWins, OldestWins)
 	oneOf(prefix+".slow_consumer", t.SlowConsumer, report, slowConsumers...)
+	validateHistory(prefix, t.HistoryMessages, t.HistoryBytes, t.HistoryAge, report)
 	t.validateGroups(prefix+".groups", report)
 	oneOf(prefix+".events", t.Events, report, EventsNone, EventsEcho)
 	if len(t.Label) > maxLabel {

@@ -80,6 +80,9 @@ func (h *Hub) Check() error {
 	if h.node.hubs.Len() == 1 && h.node.StateBytes() != int64(stateBytes) {
 		return fmt.Errorf("hub %s: %d bytes of state, %d counted", h.name, stateBytes, h.node.StateBytes())
 	}
+	if err := h.checkHistories(); err != nil {
+		return err
+	}
 	if n := h.groupCount.Load(); n != int64(groups) {
 		return fmt.Errorf("hub %s counts %d groups and has %d", h.name, n, groups)
 	}
@@ -179,6 +182,30 @@ func (g *group) check(name string) error {
 		}
 	}
 	return nil
+}
+
+func (h *Hub) checkHistories() (err error) {
+	bytes := 0
+	h.histories.Range(func(name string, hist *history) bool {
+		sum, refs := 0, 0
+		for i, p := range hist.past {
+			sum += p.size()
+			if want := hist.newest.Load() - uint64(len(hist.past)-1-i); p.message.Offset != want {
+				err = fmt.Errorf("history of %s: message %d has offset %d, want %d", name, i, p.message.Offset, want)
+			}
+		}
+		if _, ok := h.groups.Load(name); ok {
+			refs = 1
+		}
+		if bytes += sum; sum != hist.bytes || hist.refs != refs || hist.count.Load() != int32(len(hist.past)) {
+			err = fmt.Errorf("history of %s: %d messages, %d counted, %d bytes, %d counted, %d references", name, len(hist.past), hist.count.Load(), sum, hist.bytes, hist.refs)
+		}
+		return err == nil
+	})
+	if n := h.node.HistoryBytes(); err == nil && h.node.hubs.Len() == 1 && n != int64(bytes) {
+		err = fmt.Errorf("hub %s: %d bytes of history, %d counted", h.name, bytes, n)
+	}
+	return err
 }
 
 func (g *group) checkStates(name string, members int) error {

@@ -90,6 +90,7 @@ const (
 // second, from any goroutine, and does not wait: each loop looks by itself.
 func (n *Node) Tick() {
 	n.late.retry()
+	n.pasts.sweep(n.now().UnixNano())
 	for i := range n.lanes {
 		l := &n.lanes[i]
 		if l.ready.Load() && l.ticking.CompareAndSwap(false, true) && !l.loop.Post(l) {

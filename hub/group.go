@@ -150,6 +150,9 @@ func (h *Hub) acquire(name string) *group {
 			if g.policy().presence {
 				g.states.Store(newStates(len(h.node.lanes)))
 			}
+			if limit := g.policy().history; limit.kept() {
+				h.recall(name, limit)
+			}
 		}
 		g.refs++
 		return g, true
@@ -164,6 +167,9 @@ func (h *Hub) release(g *group) {
 		g.refs--
 		if g.refs == 0 {
 			h.groupCount.Add(-1)
+			if hist := g.past(); hist != nil {
+				h.dismiss(hist)
+			}
 		}
 		return g, g.refs > 0
 	})
@@ -175,6 +181,11 @@ func (h *Hub) release(g *group) {
 // encoded for it and comes to its loop.
 func (g *group) add(s *Session) {
 	r := &g.rosters[s.lane.index]
+	if hist := g.past(); hist != nil && len(r.members) == 0 {
+		hist.mu.Lock() // so that seen and since are of one moment
+		defer hist.mu.Unlock()
+		hist.seen[s.lane.index] = hist.newest.Load()
+	}
 	s.memberships = append(s.memberships, membership{group: g, index: int32(len(r.members))})
 	g.speakers[s.grammar].Add(1)
 	r.count.Add(1)
@@ -193,11 +204,11 @@ func (g *group) remove(s *Session, index int32) {
 	last := len(r.members) - 1
 	moved := r.members[last]
 	moved.session.memberships[moved.session.membership(g)].index = index
+	g.speakers[r.members[index].grammar].Add(-1)
 	r.members[index] = moved
 	r.members[last] = member{}
 	r.members = shrink(r.members[:last])
 	r.count.Add(-1)
-	g.speakers[s.grammar].Add(-1)
 }
 
 // shrink returns the list in less memory when most of it is unused, so that

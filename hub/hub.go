@@ -32,6 +32,7 @@ type Hub struct {
 	connections connectionIndex
 	users       userIndex
 	groups      *shard.Map[string, *group]
+	histories   *shard.Map[string, *history] // of groups, some of which are gone
 
 	residents []residents // one for each loop
 	speakers  tongues     // of all sessions
@@ -54,6 +55,7 @@ func newHub(n *Node, name string, p policy) *Hub {
 		policy:    p,
 		users:     userIndex{seed: maphash.MakeSeed()},
 		groups:    shard.New[string, *group](groupStripes),
+		histories: shard.New[string, *history](groupStripes),
 		residents: make([]residents, len(n.lanes)),
 		tallies:   make([]tally, len(n.lanes)+1),
 		rates:     newRates(p.MaxMessagesPerSecond, p.MaxBytesPerSecond),

@@ -49,6 +49,7 @@ type Node struct {
 	reconnection *auth.Reconnection
 	unacked      atomic.Int64 // bytes that reliable sessions hold
 	stateBytes   atomic.Int64 // bytes of the states in groups
+	pasts        historyPool
 	late         late
 
 	hubs *shard.Map[string, *Hub] // by canonical name; hubs are never removed
@@ -77,6 +78,7 @@ func New(cfg Config, loops int) *Node {
 	for _, g := range grammars() {
 		n.speak(g)
 	}
+	n.pasts.limit = int64(cfg.MaxNodeHistoryBytes)
 	for name, tenant := range cfg.Hubs {
 		name = auth.CanonicalHub(name)
 		n.hubs.Store(name, newHub(n, name, newPolicy(tenant)))
@@ -105,6 +107,11 @@ func (n *Node) after(d time.Duration) int64 {
 // UnackedBytes returns the bytes that reliable sessions hold for their clients.
 // Any goroutine.
 func (n *Node) UnackedBytes() int64 { return n.unacked.Load() }
+
+// HistoryBytes returns the bytes of the histories of all groups, and
+// HistoryEvicted the messages in them that were dropped for others. Any goroutine.
+func (n *Node) HistoryBytes() int64    { return n.pasts.bytes.Load() }
+func (n *Node) HistoryEvicted() uint64 { return n.pasts.evicted.Load() }
 
 // Verify has the tokens of clients that stay connected judged by what of returns
 // for their hub. Without it, such tokens are refused. Call it before the first

@@ -10,6 +10,7 @@ import (
 type publication struct {
 	group  *group
 	number uint64     // see member.since
+	offset uint64     // in the history of the group, 0 for none
 	except *Session   // the sender, when it does not want its own copy
 	only   *selection // nil takes all
 	until  int64      // see Session.take
@@ -115,6 +116,9 @@ func (p *publication) deliver(l *lane) {
 		direct = 0
 	}
 	members := p.group.rosters[l.index].members
+	if p.offset != 0 && len(members) > 0 { // with members the group is there, and its history
+		p.group.past().seen[l.index] = p.offset
+	}
 	for i := range members {
 		m := &members[i]
 		if p.number <= m.since || m.session == p.except {

@@ -34,6 +34,7 @@ const (
 	groupFull
 	statesFull
 	noPresence
+	noHistory
 	streamNotFound
 	streamExists
 	tooManyStreams
@@ -75,6 +76,8 @@ var refusals = [refusalCount]struct {
 	groupFull:  {"group_full", wire.BadRequest, "the group has as many members as its presence allows", frame.CloseTryAgainLater, ErrGroupFull},
 	statesFull: {"states_full", wire.BadRequest, "the group, or the node, holds as much state as allowed", 0, nil},
 	noPresence: {"no_presence", wire.BadRequest, "no presence is kept of this group", 0, nil},
+
+	noHistory: {"no_history", wire.BadRequest, "no history is kept of this group", 0, ErrNoHistory},
 
 	// Of streams. One that breaks off for another reason has that one's name.
 	streamNotFound:   {"stream_not_found", wire.StreamNotFound, "there is no such stream, or it is over", 0, nil},

@@ -20,7 +20,9 @@ func (s *Session) handle(req *wire.Request) {
 	case wire.SendToGroup:
 		s.answer(req, s.sendToGroup(req))
 	case wire.JoinGroup:
-		s.answer(req, s.joinGroup(req))
+		past, r := s.joinGroup(req)
+		s.answer(req, r)
+		s.tellPast(past)
 	case wire.LeaveGroup:
 		s.answer(req, s.requestLeave(req))
 	case wire.Ping:
@@ -79,11 +81,15 @@ func (s *Session) answer(req *wire.Request, r refusal) {
 	}
 }
 
-func (s *Session) joinGroup(req *wire.Request) refusal {
-	if !s.allowed(auth.JoinLeaveGroup, req.Group) {
-		return forbidden
+// joinGroup returns what the client wants to know of what came before.
+func (s *Session) joinGroup(req *wire.Request) (*recollection, refusal) {
+	switch {
+	case !s.allowed(auth.JoinLeaveGroup, req.Group):
+		return nil, forbidden
+	case req.History.Wanted:
+		return s.joinWithPast(string(req.Group), req.History)
 	}
-	return s.join(string(req.Group))
+	return nil, s.join(string(req.Group))
 }
 
 // requestLeave succeeds as well when the session is not in the group.
@@ -120,18 +126,28 @@ func (s *Session) mayPublish(group []byte, size int) refusal {
 // group that nobody is in does not exist, and publishing to it is a success.
 func (s *Session) publish(group []byte, noEcho bool, conflationKey []byte, ttl time.Duration) refusal {
 	s.tally().published.Add(1)
-	g, ok := s.hub.groups.Load(string(group))
-	if !ok {
-		s.lane.fanOut.Observe(0)
-		return accepted
-	}
-	m := &s.lane.outgoing
-	m.Group, m.FromUser = g.name, s.user
+	l, h := s.lane, s.hub
+	m := &l.outgoing
+	m.FromUser = s.user
 	var except *Session
 	if noEcho {
 		except = s
 	}
-	return s.lane.publish(g, m, conflationKey, except, s.hub.node.after(ttl))
+	until := h.node.after(ttl)
+	g, ok := h.groups.Load(string(group))
+	if hist := h.historyOf(string(group), g); hist != nil {
+		defer h.dismiss(hist)
+		m.Group = hist.name
+		members, r := h.publishKept(hist, &l.encoder, m, conflationKey, publication{except: except, until: until}, l.stamp(), s.tally())
+		l.fanOut.Observe(members)
+		return r
+	}
+	if !ok {
+		l.fanOut.Observe(0)
+		return accepted
+	}
+	m.Group = g.name
+	return l.publish(g, m, conflationKey, except, until)
 }
 
 // fail ends a client that broke the grammar.

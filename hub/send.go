@@ -34,16 +34,20 @@ func (h *Hub) SendToGroup(group string, m *Outgoing, s Selection) error {
 		return h.noted(r)
 	}
 	h.outside().published.Add(1)
+	p := publication{only: s.compile(), until: h.node.after(m.TTL)}
 	g, ok := h.groups.Load(group)
-	if !ok {
-		h.node.fanOut.Observe(0)
-		return nil
-	}
-	p := publication{group: g, only: s.compile(), until: h.node.after(m.TTL)}
 	e := h.node.encoders.get()
-	p.encode(e, m.message(g.name), []byte(m.ConflationKey))
-	h.node.encoders.put(e)
-	members, r := p.post(nowhere, 0, h.outside())
+	defer h.node.encoders.put(e)
+	var members uint64
+	r := accepted
+	if hist := h.historyOf(group, g); hist != nil {
+		members, r = h.publishKept(hist, e, m.message(hist.name), []byte(m.ConflationKey), p, 0, h.outside())
+		h.dismiss(hist)
+	} else if ok {
+		p.group = g
+		p.encode(e, m.message(g.name), []byte(m.ConflationKey))
+		members, r = p.post(nowhere, 0, h.outside())
+	}
 	h.node.fanOut.Observe(members)
 	return h.noted(r)
 }

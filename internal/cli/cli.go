@@ -44,6 +44,11 @@ func commands() []command {
 	return []command{
 		{"serve", "run a node", serve},
 		{"token", "print a client token", token},
+		{"send", "send a message to everybody, a group, a user or a connection", send},
+		{"groups", "list and change who is in a group", groups},
+		{"users", "list and change what is about a user", users},
+		{"connections", "ask about and change one connection", connections},
+		{"close", "end connections", closeConnections},
 		{"check", "report everything that is wrong with a configuration", check},
 		{"config", "print the configuration in force and where each value comes from", printConfig},
 		{"doctor", "say what on this machine would stop that many connections", diagnose},
@@ -89,7 +94,7 @@ func exitCode(env *Env, name string, err error) int {
 func usage(w io.Writer) {
 	fmt.Fprint(w, "Sluice is a WebSocket gateway.\n\nusage: sluice COMMAND [flags]\n\n")
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-8s %s\n", c.name, c.help)
+		fmt.Fprintf(w, "  %-11s %s\n", c.name, c.help)
 	}
 	fmt.Fprint(w, "\n`sluice COMMAND --help` tells the flags of one.\n")
 }

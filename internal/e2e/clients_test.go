@@ -129,3 +129,18 @@ socket.onmessage = (event) => {
 socket.onclose = (event) => tell("closed " + event.code);
 </script>
 `
+
+// TestBinarySubprotocols: clients made of public packages speak Protobuf and
+// MessagePack with each other and with one that speaks JSON.
+func TestBinarySubprotocols(t *testing.T) {
+	needNode(t)
+	if _, err := os.Stat("npm/node_modules/protobufjs"); err != nil {
+		t.Skip("SKIPPED: the packages in npm/package.json are not all installed (make test installs them), so the binary subprotocols were not tested")
+	}
+	n := serve(t)
+	out, errs, code := run(t, "node", "npm/binary.mjs", "ws://"+n.addr+"/client/hubs/chat",
+		token(t, "--user", "u", "--role", "sluice.joinLeaveGroup", "--role", "sluice.sendToGroup.g"), "../../hub/wire/sluice.proto")
+	if code != 0 || strings.TrimSpace(out) != "ok" {
+		t.Fatalf("exit %d\n%s%s", code, out, errs)
+	}
+}

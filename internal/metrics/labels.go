@@ -35,7 +35,7 @@ var handshakeRejections = each(
 	// the gateway: nowhere to go
 	"invalid_hub", "mode", "subprotocol", "unknown_hub", "unknown_path",
 	// auth.Reasons: may not come in
-	"certificate_missing", "certificate_user", "origin_denied", "token_algorithm", "token_audience", "token_expired", "token_group_invalid", "token_malformed",
+	"certificate_missing", "certificate_user", "origin_denied", "ticket_expired", "ticket_unknown", "token_algorithm", "token_audience", "token_expired", "token_group_invalid", "token_malformed",
 	"token_missing", "token_not_yet_valid", "token_revoked", "token_signature", "token_too_large",
 )
 
@@ -52,16 +52,16 @@ var droppedMessages = each("conflate", "drop_newest", "drop_oldest", "expired", 
 // requestRefusals are why a hub turned down a request of a client or a back end,
 // or a client.
 var requestRefusals = each("duplicate", "forbidden", "group_full", "handler_failed", "hub_full", "hub_groups_full", "invalid_group", "malformed",
-	"no_connection", "no_handler", "no_presence", "not_member", "not_resumed", "overloaded", "rate_limited", "replaced", "states_full",
+	"no_connection", "no_handler", "no_history", "no_presence", "not_member", "not_resumed", "overloaded", "rate_limited", "replaced", "states_full",
 	"stream_exists", "stream_idle", "stream_not_found", "stream_out_of_order", "too_large", "too_many_groups", "too_many_rules",
 	"too_many_streams", "unacked_full", "unauthorized", "unsupported", "user_full")
 
 // apiOperations are those of package api.
 var apiOperations = []string{
 	"add_connection", "add_to_groups", "add_user", "allowed", "close_all", "close_connection", "close_group", "close_user",
-	"generate_token", "grant", "has_connection", "has_group", "has_user", "list_group", "list_user", "remove_connection",
+	"create_ticket", "generate_token", "grant", "has_connection", "has_group", "has_user", "history", "list_group", "list_user", "presence", "remove_connection",
 	"remove_connection_from_all", "remove_from_groups", "remove_user", "remove_user_from_all", "revoke", "revoke_tokens",
-	"send_to_all", "send_to_connection", "send_to_group", "send_to_user",
+	"send_many", "send_to_all", "send_to_connection", "send_to_group", "send_to_user",
 }
 
 // statusClasses are the statuses of answers, by their first digit.

@@ -67,6 +67,8 @@ type Node struct {
 	SessionsResumed *Counter
 	UnackedBytes    *Gauge
 	StateBytes      *Gauge
+	HistoryBytes    *Gauge
+	HistoryEvicted  *Counter
 	GroupDelivered  *Counter
 	ServerDelivered *Counter
 	RequestRefusals *CounterVec // reason
@@ -148,6 +150,8 @@ func New() *Node {
 	n.SessionsResumed = n.counter("sluice_sessions_resumed_total", "Times a client came back to its reliable session.")
 	n.UnackedBytes = n.gauge("sluice_unacked_bytes", "Bytes that reliable sessions hold for their clients.")
 	n.StateBytes = n.gauge("sluice_state_bytes", "Bytes of the states that clients have set in groups.")
+	n.HistoryBytes = n.gauge("sluice_history_bytes", "Bytes of the messages that are kept as the history of groups.")
+	n.HistoryEvicted = n.counter("sluice_history_evicted_messages_total", "Messages that were dropped from a history because all together were over their budget.")
 	n.GroupPublished = n.counter("sluice_group_messages_published_total", "Messages accepted from clients and back ends for a group.")
 	n.GroupDelivered = n.counter("sluice_group_messages_delivered_total", "Copies of group messages handed to the connections of members.")
 	n.ServerDelivered = n.counter("sluice_server_messages_delivered_total", "Messages from back ends that are not for a group, each copy handed to a connection.")

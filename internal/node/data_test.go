@@ -112,6 +112,14 @@ func TestDataPlane(t *testing.T) {
 		t.Errorf("got %s", got)
 	}
 
+	c.WriteText(`{"type":"setGroupState","group":"room","state":{"mood":"good"},"ackId":3}`)
+	if got := c.ReadText(); got != `{"type":"ack","ackId":3,"success":true}` {
+		t.Errorf("got %s", got)
+	}
+	if got := b.want(200, "GET", "/groups/room/presence", "", ""); !strings.HasPrefix(got, `{"value":[{"connectionId":"`+id+`","userId":"alice","state":{"mood":"good"},"updatedAt":`) {
+		t.Errorf("presence: %s", got)
+	}
+
 	_, page := get(t, n, "/metrics")
 	for _, want := range []string{
 		`sluice_api_requests_total{operation="send_to_all",status="2xx"} 4`,
@@ -237,5 +245,38 @@ func TestRevoke(t *testing.T) {
 	b.want(202, "POST", "/users/bob/:send", "text/plain", "still here")
 	if got := other.ReadText(); !strings.Contains(got, "still here") {
 		t.Errorf("got %s", got)
+	}
+}
+
+// TestTicketConnects: a ticket lets one client in, from either place.
+func TestTicketConnects(t *testing.T) {
+	n := startNode(t, nil)
+	b := &backEnd{t, "http://" + n.OpsAddr().String() + "/api/hubs/chat", testKey}
+	addr := n.Addrs()[0].String()
+	for _, place := range []struct{ query, header string }{
+		{"?ticket=", subprotocol}, {"", "Sec-WebSocket-Protocol: json.sluice.v1, ticket."},
+	} {
+		var answer struct{ Ticket string }
+		if err := json.Unmarshal([]byte(b.want(200, "POST", "/:createTicket?userId=dora", "", "")), &answer); err != nil {
+			t.Fatal(err)
+		}
+		path, header := "/client/hubs/chat", place.header
+		if place.query != "" {
+			path += place.query + answer.Ticket
+		} else {
+			header += answer.Ticket
+		}
+		c := testkit.DialWebSocket(t, addr, path, header)
+		if first := c.ReadText(); !strings.Contains(first, `"userId":"dora"`) {
+			t.Errorf("got %s", first)
+		}
+		again := testkit.Dial(t, "tcp", addr)
+		again.WriteString(testkit.Head(path, header))
+		if resp := again.ReadResponse(); resp.StatusCode != http.StatusUnauthorized {
+			t.Errorf("again: %s", resp.Status)
+		}
+	}
+	if _, page := get(t, n, "/metrics"); !strings.Contains(page, `sluice_handshake_rejections_total{reason="ticket_unknown"} 2`) {
+		t.Error("the refusals are not counted")
 	}
 }

@@ -153,11 +153,16 @@ func (n *Node) dataPlane(tenants *auth.Tenants, m *metrics.Node) http.Handler {
 			return tenants.Revoke(hub, what, time.Now(), keep)
 		},
 		Mint: func(c auth.Claims) (string, error) { return tenants.Mint(c, time.Now()) },
+		Ticket: func(c auth.Claims, life time.Duration) (string, error) {
+			return tenants.IssueTicket(c, life, time.Now())
+		},
 		Observe: func(operation string, status int, took time.Duration) {
 			m.APIRequests.With(operation, metrics.StatusClass(status)).Inc()
 			durations.Observe(uint64(took))
 		},
 		MaxBody: int64(n.cfg.API.MaxBody),
+
+		MaxCallsPerSecond: n.cfg.API.MaxCallsPerSecond,
 	})
 }
 

@@ -25,6 +25,8 @@ func (n *Node) observe(m *metrics.Node) {
 		m.Readiness.With(n.readiness()).Set(1)
 		m.UnackedBytes.Set(float64(n.hubs.UnackedBytes()))
 		m.StateBytes.Set(float64(n.hubs.StateBytes()))
+		m.HistoryBytes.Set(float64(n.hubs.HistoryBytes()))
+		m.HistoryEvicted.Set(n.hubs.HistoryEvicted())
 		observeHubs(m, n.hubs.Stats())
 	})
 }
