@@ -561,3 +561,65 @@ func TestTLSQueueIsCiphertext(t *testing.T) {
 	}
 	n.eventually("the queue empty", func() bool { return n.QueuedBytes() == 0 })
 }
+
+// secureConn is a connection over TLS on a loop without sockets, and the client's
+// side of it: what the client writes is to be received.
+func (r *rig) secureConn(t testing.TB) (gc *fakeConn, client *tls.Conn, sent *[]byte) {
+	t.Helper()
+	serverConfig, clientConfig := tlsConfigs(t)
+	a, b := net.Pipe()
+	s := newSession(b, nil, serverConfig)
+	out := &wire{nc: a, out: new([]byte)}
+	client = tls.Client(out, clientConfig)
+	shaken := make(chan error, 1)
+	go func() { shaken <- client.Handshake() }()
+	if err := errors.Join(s.tls.Handshake(), <-shaken); err != nil {
+		t.Fatal(err)
+	}
+	out.nc = nil
+	r.engine.pending.Add(1)
+	r.placed.Add(1)
+	gc = &fakeConn{rig: r, room: -1, sink: true}
+	gc.ctx = &incoming{conn: &Conn{loop: r.Loop}, over: over{tls: s}}
+	r.events.OnOpen(gc)
+	return gc, client, out.out
+}
+
+// SetContext is what gnet does with it.
+func (f *fakeConn) SetContext(ctx any)   { f.ctx = ctx }
+func (f *fakeConn) SetSafeContext(_ any) {}
+
+// BenchmarkEchoTLS is BenchmarkEcho over TLS: one record with so many frames.
+func BenchmarkEchoTLS(b *testing.B) {
+	for _, size := range []int{128, 4 << 10} {
+		for _, frames := range []int{1, 16} {
+			b.Run(fmt.Sprintf("size=%d/frames=%d", size, frames), func(b *testing.B) {
+				r := newRig(Config{}, echo)
+				gc, client, sent := r.secureConn(b)
+				say := func(p []byte) []byte {
+					*sent = (*sent)[:0]
+					if _, err := client.Write(p); err != nil {
+						b.Fatal(err)
+					}
+					return *sent
+				}
+				gc.receive(say([]byte(testkit.Head("/"))))
+				var input []byte
+				for range frames {
+					input = append(input, testkit.MaskedFrame(0x82, make([]byte, size))...)
+				}
+				b.ReportAllocs()
+				b.SetBytes(int64(len(input)))
+				for b.Loop() {
+					b.StopTimer()
+					record := say(input)
+					b.StartTimer()
+					gc.receive(record)
+				}
+				if gc.writes < b.N {
+					b.Fatalf("%d writes", gc.writes)
+				}
+			})
+		}
+	}
+}
