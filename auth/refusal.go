@@ -31,8 +31,7 @@ func Reasons() []Reason {
 	return []Reason{
 		TokenMissing, TokenMalformed, TokenTooLarge, TokenAlgorithm, TokenSignature,
 		TokenExpired, TokenNotYetValid, TokenAudience, TokenRevoked, TokenGroupInvalid,
-		TicketUnknown, TicketExpired, OriginDenied,
-		CertificateMissing, CertificateUser,
+		TicketUnknown, TicketExpired, OriginDenied, CertificateMissing, CertificateUser,
 	}
 }
 

@@ -36,6 +36,7 @@ var sluice = house{
 		"sluice/internal/node":   6,
 		"sluice/internal/cli":    7,
 		"sluice/bench/figures":   8, // runs the binary
+		"sluice/examples/notify": 8, // uses a running node from outside
 		"sluice":                 8,
 
 		"sluice/internal/e2e":             9,
