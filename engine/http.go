@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"os"
@@ -192,3 +194,25 @@ func (c *httpConn) release() {
 		c.open.Add(-1)
 	}
 }
+
+// SeeTLS has the requests that a server gets through HTTPListener carry the TLS
+// they came over, as http.Request.TLS. By itself the server does not see it,
+// because bytes that were read already lie in front of it. It is called before the
+// server serves.
+func SeeTLS(server *http.Server) {
+	server.ConnContext = func(ctx context.Context, nc net.Conn) context.Context {
+		if c, ok := nc.(*httpConn); ok && c.over.tls != nil {
+			state := c.over.tls.tls.ConnectionState()
+			return context.WithValue(ctx, tlsKey{}, &state)
+		}
+		return ctx
+	}
+	next := server.Handler
+	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.TLS, _ = r.Context().Value(tlsKey{}).(*tls.ConnectionState)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// tlsKey finds the TLS of a connection in the contexts of its requests.
+type tlsKey struct{}

@@ -31,6 +31,7 @@ func serveAPI(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	w.Header().Set("X-Remote", r.RemoteAddr)
+	w.Header().Set("X-Secure", fmt.Sprint(r.TLS != nil))
 	fmt.Fprintf(w, "%s %s %d:", r.Method, r.URL.Path, len(body))
 	_, _ = w.Write(body)
 }
@@ -40,6 +41,7 @@ func startAPI(t *testing.T, cfg Config) *node {
 	t.Helper()
 	n := start(t, cfg, api{echo})
 	server := &http.Server{Handler: http.HandlerFunc(serveAPI), ReadHeaderTimeout: testkit.Patience}
+	SeeTLS(server)
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(n.HTTPListener()) }()
 	t.Cleanup(func() {
@@ -113,6 +115,9 @@ func TestHTTPClient(t *testing.T) {
 			want := append(fmt.Appendf(nil, "%s /api/x %d:", tt.method, len(tt.body)), tt.body...)
 			if err != nil || !bytes.Equal(got, want) {
 				t.Errorf("%s: %d bytes %.60q, error %v", tt.name, len(got), got, err)
+			}
+			if got := resp.Header.Get("X-Secure"); got != fmt.Sprint(n.tls != nil) {
+				t.Errorf("%s: the server saw TLS: %s", tt.name, got)
 			}
 			remotes[resp.Header.Get("X-Remote")] = true
 			nb.check()

@@ -105,6 +105,7 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 	}
 	if cfg.API.Public {
 		n.public, n.publicDone = api.Server(n.publicPages(gate, data)), make(chan error, 1)
+		engine.SeeTLS(n.public)
 		go func() { n.publicDone <- n.public.Serve(n.engine.HTTPListener()) }()
 	}
 	go n.tickHubs()
