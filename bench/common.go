@@ -178,11 +178,16 @@ func (c *Common) token(claims auth.Claims) (string, error) {
 // request returns the head of a handshake for a client of the hub, or one
 // without a subprotocol where there are no tokens; nil for a bare server.
 func (c *Common) request(claims auth.Claims) []byte {
+	return c.requestAs(wire.JSONv1{}.Name(), claims)
+}
+
+// requestAs is request for another subprotocol of the hub.
+func (c *Common) requestAs(subprotocol string, claims auth.Claims) []byte {
 	switch {
 	case c.scheme == "tcp":
 		return nil
 	case c.Token != "":
-		return swarm.Request(c.host, c.path, wire.JSONv1{}.Name(), c.Token)
+		return swarm.Request(c.host, c.path, subprotocol, c.Token)
 	case c.Key == "":
 		return swarm.Request(c.host, c.path, "", "")
 	}
@@ -190,7 +195,7 @@ func (c *Common) request(claims auth.Claims) []byte {
 	if err != nil {
 		panic("bench: a token like one that was made before: " + err.Error())
 	}
-	return swarm.Request(c.host, c.path, wire.JSONv1{}.Name(), token)
+	return swarm.Request(c.host, c.path, subprotocol, token)
 }
 
 // speaksSluice reports whether clients get the messages of docs/protocol.md.

@@ -109,11 +109,16 @@ func TestScenariosOnNode(t *testing.T) {
 		return more
 	}
 	t.Run("idle", func(t *testing.T) {
-		r, err := run(t, "idle", "--url", url, "--key", key, pid, "--connections=60", "--groups=7", "--each=3", "--hold=1ms", "--settle=1ms", "--broadcast", "--loops=2")
+		r, err := run(t, "idle", "--url", url, "--key", key, pid, "--connections=60", "--groups=7", "--each=3", "--hold=1ms", "--settle=1ms", "--broadcast", "--reliable", "--loops=2")
 		check(t, r, err, unhurt(map[string]float64{"survivors": 60, "broadcast_delivered": 180, "broadcast_missing": 0, "rss_mib": above, "latency_p50_ms": above}))
 		if _, ok := r.Figure("rss_bytes_per_connection"); !ok {
 			t.Error("no memory of a connection")
 		}
+	})
+	t.Run("reliable", func(t *testing.T) {
+		r, err := run(t, "reliable", "--url", url, "--key", key, pid, "--connections=30", "--cuts=200", "--publish=200", "--away=50ms", "--duration=1s", "--loops=2")
+		check(t, r, err, map[string]float64{"published": above, "received": above, "cuts": above, "recovered": above,
+			"lost": 0, "duplicated": 0, "reordered": 0, "afresh": 0, "connections_failed": 0})
 	})
 	for _, depth := range []string{"1", "16"} {
 		t.Run("echo "+depth, func(t *testing.T) {
