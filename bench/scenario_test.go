@@ -115,6 +115,12 @@ func TestScenariosOnNode(t *testing.T) {
 			t.Error("no memory of a connection")
 		}
 	})
+	t.Run("stalled", func(t *testing.T) {
+		// Closed or not, depending on how much the kernel holds for them: the others
+		// get everything.
+		r, err := run(t, "fanout", "--url", url, "--key", key, pid, "--subscribers=20", "--stalled=2", "--size=40000", "--under-way=4", "--warmup=0s", "--duration=300ms")
+		check(t, r, err, map[string]float64{"deliveries_per_second": above, "lost": 0, "reordered": 0, "strange": 0, "connections_failed": 0})
+	})
 	t.Run("reliable", func(t *testing.T) {
 		r, err := run(t, "reliable", "--url", url, "--key", key, pid, "--connections=30", "--cuts=200", "--publish=200", "--away=50ms", "--duration=1s", "--loops=2")
 		check(t, r, err, map[string]float64{"published": above, "received": above, "cuts": above, "recovered": above,

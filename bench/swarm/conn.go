@@ -34,6 +34,10 @@ type Plan struct {
 	// Stream means that the bytes that come are not frames.
 	Stream bool
 
+	// ReceiveBuffer is that of the socket in bytes, 0 for what the kernel thinks
+	// fit. With a small one a connection that does not read is noticed early.
+	ReceiveBuffer int
+
 	// Hold keeps the connection from being ready until the role calls Ready.
 	Hold bool
 }
@@ -95,7 +99,7 @@ type Conn struct {
 func (l *Loop) connect(plan Plan, o *opening) {
 	c := &Conn{plan: plan, loop: l, opening: o, began: Now(), fd: -1}
 	c.deadline = c.began + int64(l.swarm.cfg.Patience)
-	fd, err := connect(l.swarm.cfg.Target, l.nextSource())
+	fd, err := connect(l.swarm.cfg.Target, l.nextSource(), plan.ReceiveBuffer)
 	if err == nil {
 		c.fd = fd
 		if fd >= len(l.conns) {
