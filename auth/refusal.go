@@ -10,7 +10,7 @@ const (
 	TokenMissing      Reason = "token_missing"       // no place of the request holds a token
 	TokenMalformed    Reason = "token_malformed"     // not a JWT, or a claim of the wrong kind
 	TokenTooLarge     Reason = "token_too_large"     // longer than Config.MaxTokenSize
-	TokenAlgorithm    Reason = "token_algorithm"     // not signed with HS256, HS384 or HS512
+	TokenAlgorithm    Reason = "token_algorithm"     // signed with an algorithm that no key is for
 	TokenSignature    Reason = "token_signature"     // signed with none of the keys
 	TokenExpired      Reason = "token_expired"       // exp has passed
 	TokenNotYetValid  Reason = "token_not_yet_valid" // nbf has not come
