@@ -74,9 +74,17 @@ type Key struct {
 	// all of them.
 	ID string `yaml:"id"`
 
-	// Secret is the key: the bytes of this text as they are, not decoded from
-	// anything. At least 32; make one with: openssl rand -hex 32
+	// Secret is a key that services share with the node, for HS256, HS384 and
+	// HS512: the bytes of this text as they are, not decoded from anything. At
+	// least 32; make one with: openssl rand -hex 32
 	Secret Secret `yaml:"secret"`
+
+	// PublicKey stands in place of a secret where tokens are signed with a key
+	// that the node does not have: RSA of 2048 bits and more (RS256 to PS512),
+	// ECDSA P-256, P-384 and P-521 (ES256, ES384, ES512) or Ed25519 (EdDSA). PEM,
+	// or the path of a file with it, read at the start; a certificate will do. With
+	// public keys alone a node can check tokens and make none.
+	PublicKey string `yaml:"public_key"`
 }
 
 // Validate reports every problem with the key of its field.
@@ -124,8 +132,16 @@ func ValidateKeys(key string, keys []Key, report func(key, problem string)) {
 			report(at+".id", strconv.Quote(k.ID)+" names another key already")
 		}
 		seen[k.ID] = true
-		if err := checkKey([]byte(k.Secret)); err != nil {
-			report(at+".secret", err.Error())
+		if k.PublicKey != "" && k.Secret != "" {
+			report(at, "has a secret and a public_key; list each by itself")
+			continue
+		}
+		field := ".secret"
+		if k.PublicKey != "" {
+			field = ".public_key"
+		}
+		if _, err := k.compile(); err != nil {
+			report(at+field, err.Error())
 		}
 	}
 }

@@ -10,7 +10,7 @@ const (
 	TokenMissing      Reason = "token_missing"       // no place of the request holds a token
 	TokenMalformed    Reason = "token_malformed"     // not a JWT, or a claim of the wrong kind
 	TokenTooLarge     Reason = "token_too_large"     // longer than Config.MaxTokenSize
-	TokenAlgorithm    Reason = "token_algorithm"     // not signed with HS256, HS384 or HS512
+	TokenAlgorithm    Reason = "token_algorithm"     // signed with an algorithm that no key is for
 	TokenSignature    Reason = "token_signature"     // signed with none of the keys
 	TokenExpired      Reason = "token_expired"       // exp has passed
 	TokenNotYetValid  Reason = "token_not_yet_valid" // nbf has not come
@@ -20,6 +20,9 @@ const (
 	TicketUnknown     Reason = "ticket_unknown"      // never made for the hub, or used, or expired a while ago
 	TicketExpired     Reason = "ticket_expired"      // not used in time
 	OriginDenied      Reason = "origin_denied"       // pages of that origin may not connect
+
+	CertificateMissing Reason = "certificate_missing" // the hub takes nobody without a client certificate
+	CertificateUser    Reason = "certificate_user"    // the certificate names no user
 )
 
 // Reasons returns every Reason, so that a metric can show each of them from the
@@ -28,7 +31,7 @@ func Reasons() []Reason {
 	return []Reason{
 		TokenMissing, TokenMalformed, TokenTooLarge, TokenAlgorithm, TokenSignature,
 		TokenExpired, TokenNotYetValid, TokenAudience, TokenRevoked, TokenGroupInvalid,
-		TicketUnknown, TicketExpired, OriginDenied,
+		TicketUnknown, TicketExpired, OriginDenied, CertificateMissing, CertificateUser,
 	}
 }
 

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -21,16 +22,21 @@ type Tenants struct {
 	tickets     tickets
 }
 
+// ErrNoSecret means that the keys of a hub can check tokens and make none.
+var ErrNoSecret = errors.New("the keys of the hub are all public, so tokens are made elsewhere")
+
 type tenant struct {
 	verifier *Verifier
 	origins  *Origins
-	signing  Secret // the first key: rotation puts a new one in front
+	certs    *certRule // nil where certificates do not matter
+	signing  Secret    // "" where all keys are public
 }
 
 // Tenant is what is a hub's own; what is empty is taken from the configuration.
 type Tenant struct {
-	Keys    []Key
-	Origins []string
+	Keys       []Key
+	Origins    []string
+	ClientCert ClientCert
 }
 
 // NewTenants compiles the configuration and what the hubs of those names have of
@@ -44,7 +50,7 @@ func NewTenants(cfg Config, hubs map[string]Tenant) (*Tenants, error) {
 	if err != nil {
 		return nil, fmt.Errorf("origins: %w", err)
 	}
-	t := &Tenants{common: tenant{verifier, origins, cfg.Keys[0].Secret}, own: make(map[string]tenant)}
+	t := &Tenants{common: tenant{verifier, origins, nil, signing(cfg.Keys)}, own: make(map[string]tenant)}
 	if len(cfg.Endpoints) > 0 {
 		t.endpoint = cfg.Endpoints[0]
 	}
@@ -52,13 +58,14 @@ func NewTenants(cfg Config, hubs map[string]Tenant) (*Tenants, error) {
 		own := t.common
 		if len(h.Keys) > 0 {
 			own.verifier = verifier.withKeys(h.Keys)
-			own.signing = h.Keys[0].Secret
+			own.signing = signing(h.Keys)
 		}
 		if len(h.Origins) > 0 {
 			if own.origins, err = ParseOrigins(h.Origins); err != nil {
 				return nil, fmt.Errorf("origins of hub %s: %w", name, err)
 			}
 		}
+		own.certs = h.ClientCert.compile()
 		if own != t.common {
 			t.own[CanonicalHub(name)] = own
 		}
@@ -104,8 +111,12 @@ func (t *Tenants) Origins(hub string) *Origins { return t.of(hub).origins }
 // Mint makes a token for a client of the hub in c, signed with the first of the
 // hub's keys, for the first of Config.Endpoints.
 func (t *Tenants) Mint(c Claims, now time.Time) (string, error) {
+	key := t.of(c.Hub).signing
+	if key == "" {
+		return "", ErrNoSecret
+	}
 	c.Endpoint = t.endpoint
-	return Mint([]byte(t.of(c.Hub).signing), c, now)
+	return Mint([]byte(key), c, now)
 }
 
 func (t *Tenants) of(hub string) tenant {

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"cmp"
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -18,9 +19,14 @@ import (
 // Common is what all scenarios need to know: where the server is and how to get
 // in.
 type Common struct {
-	// URL is ws://host:port/path, or tcp://host:port for a bare server without
+	// URL is ws://host:port/path, wss:// for TLS, or tcp://host:port for a bare server without
 	// a handshake.
 	URL string
+
+	// TLS speaks TLS also where the URL is none of wss://. The certificate is not
+	// verified: it is one's own server. Resume comes back with the tickets that the
+	// server gives.
+	TLS, Resume bool
 
 	// Key and Hub make a token for every connection. Token is used as it is,
 	// for all of them. Without either no token is sent.
@@ -64,6 +70,8 @@ type Common struct {
 // Flags declares the flags.
 func (c *Common) Flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.URL, "url", "ws://127.0.0.1:8080", "the server; with --key the path is that of --hub; tcp://host:port is a bare server")
+	fs.BoolVar(&c.TLS, "tls", false, "speak TLS, as with --url wss://; the server's certificate is not verified")
+	fs.BoolVar(&c.Resume, "resume", false, "resume TLS sessions, as clients do that come back")
 	fs.StringVar(&c.Key, "key", "", "make tokens with this `secret` of the server's")
 	fs.StringVar(&c.Hub, "hub", "bench", "the `hub` to make tokens for")
 	fs.StringVar(&c.Token, "token", "", "use this `token` for every connection instead of making them")
@@ -87,13 +95,15 @@ func (c *Common) Validate() error {
 	switch u.Scheme {
 	case "ws", "tcp":
 	case "wss":
-		return errors.New("--url: this client speaks no TLS; measure ws:// behind whatever ends it")
+		u.Scheme, c.TLS = "ws", true
 	default:
-		return fmt.Errorf("--url %q: the scheme must be ws or tcp", c.URL)
+		return fmt.Errorf("--url %q: the scheme must be ws, wss or tcp", c.URL)
 	}
 	switch {
 	case c.Key != "" && c.Token != "":
 		return errors.New("--key and --token exclude each other")
+	case c.Resume && !c.TLS:
+		return errors.New("--resume is for TLS; add --tls")
 	case c.Opening < 1:
 		return errors.New("--opening must be at least 1")
 	case c.Patience <= 0:
@@ -112,7 +122,23 @@ func (c *Common) Validate() error {
 	if err := c.checkToken(); err != nil {
 		return err
 	}
-	return c.resolve(u.Hostname(), cmp.Or(u.Port(), "80"))
+	port := "80"
+	if c.TLS {
+		port = "443"
+	}
+	return c.resolve(u.Hostname(), cmp.Or(u.Port(), port))
+}
+
+// tlsConfig returns what to speak TLS with, nil for plain text.
+func (c *Common) tlsConfig() *tls.Config {
+	if !c.TLS {
+		return nil
+	}
+	cfg := &tls.Config{InsecureSkipVerify: true, ServerName: "localhost"}
+	if c.Resume {
+		cfg.ClientSessionCache = tls.NewLRUClientSessionCache(0)
+	}
+	return cfg
 }
 
 // checkToken makes one token, to find now what is wrong with the key or hub.
@@ -152,11 +178,16 @@ func (c *Common) token(claims auth.Claims) (string, error) {
 // request returns the head of a handshake for a client of the hub, or one
 // without a subprotocol where there are no tokens; nil for a bare server.
 func (c *Common) request(claims auth.Claims) []byte {
+	return c.requestAs(wire.JSONv1{}.Name(), claims)
+}
+
+// requestAs is request for another subprotocol of the hub.
+func (c *Common) requestAs(subprotocol string, claims auth.Claims) []byte {
 	switch {
 	case c.scheme == "tcp":
 		return nil
 	case c.Token != "":
-		return swarm.Request(c.host, c.path, wire.JSONv1{}.Name(), c.Token)
+		return swarm.Request(c.host, c.path, subprotocol, c.Token)
 	case c.Key == "":
 		return swarm.Request(c.host, c.path, "", "")
 	}
@@ -164,7 +195,7 @@ func (c *Common) request(claims auth.Claims) []byte {
 	if err != nil {
 		panic("bench: a token like one that was made before: " + err.Error())
 	}
-	return swarm.Request(c.host, c.path, wire.JSONv1{}.Name(), token)
+	return swarm.Request(c.host, c.path, subprotocol, token)
 }
 
 // speaksSluice reports whether clients get the messages of docs/protocol.md.

@@ -24,6 +24,7 @@ import (
 // subscribers of the group that its first eight digits name.
 type Fanout struct {
 	Subscribers, Groups, Each, Publishers int
+	Stalled                               int
 	UnderWay                              int
 	Rate                                  float64
 	Size                                  int
@@ -35,6 +36,7 @@ func (f *Fanout) Flags(fs *flag.FlagSet) {
 	fs.IntVar(&f.Subscribers, "subscribers", 1000, "connections that receive")
 	fs.IntVar(&f.Groups, "groups", 1, "groups, of the same size")
 	fs.IntVar(&f.Each, "each", 1, "groups that each subscriber is in")
+	fs.IntVar(&f.Stalled, "stalled", 0, "subscribers more that read nothing, one after the other in the groups; nothing is expected of them")
 	fs.IntVar(&f.Publishers, "publishers", 1, "connections that publish; each goes round the groups that are its own")
 	fs.IntVar(&f.UnderWay, "under-way", 1, "messages of each publisher that have not reached everybody yet, without --rate")
 	fs.Float64Var(&f.Rate, "rate", 0, "messages to publish per second in all, whatever the server does (default: the most that --under-way allows)")
@@ -54,6 +56,7 @@ func (f *Fanout) Validate() error {
 		between("--each", f.Each, 1, maxGroupsEach),
 		between("--groups", f.Groups, f.Each, f.Subscribers*max(1, f.Each)),
 		between("--publishers", f.Publishers, 1, 1<<16-1),
+		between("--stalled", f.Stalled, 0, maxConnections),
 		between("--under-way", f.UnderWay, 1, 4096),
 		between("--size", f.Size, 1, 1<<20),
 		lasting("--warmup", f.Warmup, 0),
@@ -105,7 +108,10 @@ func (f *Fanout) Run(ctx context.Context, r *Rig) error {
 	if least := run.leastSize(); f.Size < least {
 		return fmt.Errorf("--size %d: a message with its stamp takes %d", f.Size, least)
 	}
-	if err := r.launch(f.Subscribers + f.Publishers); err != nil {
+	if f.Stalled > 0 && !r.speaksSluice() {
+		return errors.New("--stalled: a bare server writes to everybody for ever")
+	}
+	if err := r.launch(f.Subscribers + f.Stalled + f.Publishers); err != nil {
 		return err
 	}
 	r.swarm.Each(func(l *swarm.Loop) { l.Data = &fanoutLoop{} })
@@ -155,6 +161,17 @@ func (run *fanoutRun) openAll(ctx context.Context) error {
 			Role:    newSubscriber(run, l.Data.(*fanoutLoop), i),
 			Request: r.request(auth.Claims{User: userName(i), Groups: groupsOf(i, run.Each, run.Groups)}),
 			Hold:    true, // until it is in its group
+		}
+	})
+	if err != nil {
+		return err
+	}
+	err = r.open(ctx, run.Stalled, func(_ *swarm.Loop, i int) swarm.Plan {
+		return swarm.Plan{
+			Role:          staller{},
+			ReceiveBuffer: 4 << 10,
+			Request:       r.request(auth.Claims{User: userName(run.Subscribers + i), Groups: groupsOf(i, 1, run.Groups)}),
+			Hold:          true,
 		}
 	})
 	if err != nil {

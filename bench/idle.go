@@ -19,7 +19,7 @@ import (
 type Idle struct {
 	Connections, First, Groups, Each, Rounds int
 	Hold, Settle                             time.Duration
-	Broadcast                                bool
+	Broadcast, Reliable                      bool
 }
 
 // Flags declares the flags.
@@ -31,6 +31,7 @@ func (s *Idle) Flags(fs *flag.FlagSet) {
 	fs.DurationVar(&s.Hold, "hold", 10*time.Second, "time to hold the connections; the most time for --rounds")
 	fs.IntVar(&s.Rounds, "rounds", 0, "hold until every connection has answered so many pings")
 	fs.DurationVar(&s.Settle, "settle", 30*time.Second, "the most time to wait for the server's memory to settle")
+	fs.BoolVar(&s.Reliable, "reliable", false, "sessions that survive their connection")
 	fs.BoolVar(&s.Broadcast, "broadcast", false, "at the end publish once to every group and count who gets it; needs --key")
 }
 
@@ -48,6 +49,13 @@ func (s *Idle) Validate() error {
 		lasting("--hold", s.Hold, 0),
 		lasting("--settle", s.Settle, 0),
 	)
+}
+
+func (s *Idle) subprotocol() string {
+	if s.Reliable {
+		return wire.JSONReliableV1{}.Name()
+	}
+	return wire.JSONv1{}.Name()
 }
 
 // idleLoop is what the connections of one loop share.
@@ -112,7 +120,7 @@ func (s *Idle) open(ctx context.Context, r *Rig, from, to int) (Usage, error) {
 		claims := auth.Claims{User: userName(i), Groups: groupsOf(i, s.Each, s.Groups)}
 		return swarm.Plan{
 			Role:    &idleClient{l.Data.(*idleLoop), r.speaksSluice()},
-			Request: r.request(claims),
+			Request: r.requestAs(s.subprotocol(), claims),
 			Stream:  r.scheme == "tcp",
 			Hold:    r.speaksSluice(), // until `connected` says that we are in
 		}

@@ -63,6 +63,7 @@ func (r *Rig) launch(connections int) error {
 	}
 	s, err := swarm.New(swarm.Config{
 		Target:   r.target,
+		TLS:      r.tlsConfig(),
 		Loops:    loops,
 		Sources:  r.sources(connections),
 		Opening:  r.Opening,

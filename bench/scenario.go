@@ -38,6 +38,8 @@ func Scenarios() []Entry {
 			"--key KEY --server-pid PID --subscribers 10000 --under-way 8", func() Scenario { return new(Fanout) }},
 		{"members", "join and leave groups: requests per second, latency, processor time",
 			"--key KEY --server-pid PID --connections 100 --groups 1000", func() Scenario { return new(Members) }},
+		{"reliable", "cut the connections of reliable sessions at random: what is lost or comes twice",
+			"--key KEY --server-pid PID --connections 1000 --cuts 100", func() Scenario { return new(Reliable) }},
 		{"push", "publish by the HTTP API: requests per second, latency, processor time",
 			"--key KEY --server-pid PID --connections 10, to a node with api.public", func() Scenario { return new(Push) }},
 		{"storm", "connect, shake hands, close, again: processor time of a handshake",

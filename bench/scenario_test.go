@@ -9,14 +9,17 @@ import (
 	"flag"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 
 	"sluice/bench"
+	"sluice/internal/testkit"
 )
 
 // run runs a scenario in this process, with flags as on the command line.
@@ -67,6 +70,34 @@ func check(t *testing.T, r *bench.Report, err error, want map[string]float64) {
 	}
 }
 
+// TestScenariosOverTLS: what goes over TLS arrives, and handshakes are resumed.
+func TestScenariosOverTLS(t *testing.T) {
+	dir := t.TempDir()
+	cert, certKey := testkit.WriteCertificate(t, dir, "node", testkit.NewAuthority(t).Issue("localhost", nil))
+	n := startServer(t, regexp.MustCompile(`msg=serving .*listen="\[\S+ (\S+)\]" operations=(\S+)`),
+		"serve", "--dev", "--key", key, "--listen", "127.0.0.1:0", "--ops", "127.0.0.1:0", "--echo", "/echo",
+		"--set", "tls.listen=127.0.0.1:0", "--set", "tls.certificates[0].cert="+cert, "--set", "tls.certificates[0].key="+certKey)
+	pid := "--server-pid=" + itoa(n.pid)
+	unhurt := map[string]float64{"connections_failed": 0, "connections_lost": 0}
+
+	r, err := run(t, "storm", "--url", "wss://"+n.addr, "--resume", "--key", key, pid, "--warmup", "50ms", "--duration", "200ms")
+	check(t, r, err, map[string]float64{"connections_failed": 0, "handshakes_per_second": above})
+	r, err = run(t, "echo", "--url", "wss://"+n.addr+"/echo", pid, "--connections", "10", "--depth", "4", "--warmup", "50ms", "--duration", "200ms")
+	check(t, r, err, unhurt)
+	r, err = run(t, "idle", "--tls", "--url", "ws://"+n.addr, "--key", key, pid, "--connections", "50", "--hold", "0s", "--settle", "0s", "--broadcast")
+	check(t, r, err, unhurt)
+
+	resp, err := http.Get("http://" + n.ops + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	page, err := io.ReadAll(resp.Body)
+	if err != nil || regexp.MustCompile(`sluice_tls_handshakes_total{result="resumed"} 0\n`).Match(page) {
+		t.Errorf("no session was resumed; error %v", err)
+	}
+}
+
 func TestScenariosOnNode(t *testing.T) {
 	n := startNode(t)
 	url := "ws://" + n.addr
@@ -78,11 +109,22 @@ func TestScenariosOnNode(t *testing.T) {
 		return more
 	}
 	t.Run("idle", func(t *testing.T) {
-		r, err := run(t, "idle", "--url", url, "--key", key, pid, "--connections=60", "--groups=7", "--each=3", "--hold=1ms", "--settle=1ms", "--broadcast", "--loops=2")
+		r, err := run(t, "idle", "--url", url, "--key", key, pid, "--connections=60", "--groups=7", "--each=3", "--hold=1ms", "--settle=1ms", "--broadcast", "--reliable", "--loops=2")
 		check(t, r, err, unhurt(map[string]float64{"survivors": 60, "broadcast_delivered": 180, "broadcast_missing": 0, "rss_mib": above, "latency_p50_ms": above}))
 		if _, ok := r.Figure("rss_bytes_per_connection"); !ok {
 			t.Error("no memory of a connection")
 		}
+	})
+	t.Run("stalled", func(t *testing.T) {
+		// Closed or not, depending on how much the kernel holds for them: the others
+		// get everything.
+		r, err := run(t, "fanout", "--url", url, "--key", key, pid, "--subscribers=20", "--stalled=2", "--size=40000", "--under-way=4", "--warmup=0s", "--duration=300ms")
+		check(t, r, err, map[string]float64{"deliveries_per_second": above, "lost": 0, "reordered": 0, "strange": 0, "connections_failed": 0})
+	})
+	t.Run("reliable", func(t *testing.T) {
+		r, err := run(t, "reliable", "--url", url, "--key", key, pid, "--connections=30", "--cuts=200", "--publish=200", "--away=50ms", "--duration=1s", "--loops=2")
+		check(t, r, err, map[string]float64{"published": above, "received": above, "cuts": above, "recovered": above,
+			"lost": 0, "duplicated": 0, "reordered": 0, "afresh": 0, "connections_failed": 0})
 	})
 	for _, depth := range []string{"1", "16"} {
 		t.Run("echo "+depth, func(t *testing.T) {

@@ -13,6 +13,7 @@ const (
 	CauseServerClose      // asked for by the handler's side
 	CauseTokenExpired     // Acceptance.Expires has come
 	CauseProtocolError    // the client broke RFC 6455 or RFC 7692
+	CauseTLSError         // the client broke TLS, after its handshake
 	CauseSlowConsumer     // outbound queue over its high mark
 	CauseNodeQueueBudget  // shed because all queues together were over budget
 	CauseQueueBudget      // shed because the queues that share a budget with it were over it
@@ -35,6 +36,7 @@ var causes = [causeCount]struct{ label, initiator string }{
 	CauseServerClose:      {"server_close", "server"},
 	CauseTokenExpired:     {"token_expired", "server"},
 	CauseProtocolError:    {"protocol_error", "client"},
+	CauseTLSError:         {"tls_error", "client"},
 	CauseSlowConsumer:     {"slow_consumer", "server"},
 	CauseNodeQueueBudget:  {"node_queue_budget", "server"},
 	CauseQueueBudget:      {"queue_budget", "server"},

@@ -69,6 +69,9 @@ func (c *Conn) finish() {
 // would let the kernel answer bytes still on their way with a reset, which can
 // overtake and destroy the close frame.
 func (c *Conn) shutdown() {
+	if s, ok := c.gc.(*session); ok && !s.sayGoodbye() {
+		return // until the socket has taken that too
+	}
 	c.state = stateLingering
 	if err := unix.Shutdown(c.gc.Fd(), unix.SHUT_WR); err != nil {
 		c.closeNow() // the client has reset the connection
@@ -83,5 +86,5 @@ func (c *Conn) closeNow() {
 	if c.state == stateClosed {
 		return
 	}
-	_ = c.loop.poller.Close(c.gc)
+	_ = c.loop.poller.Close(c.socket())
 }

@@ -108,6 +108,10 @@ type Config struct {
 	// out. Default 100.
 	LogLinesPerSecond int `yaml:"log_lines_per_second"`
 
+	// Handshakes bounds what clients do before they come to a loop. In a file it
+	// stands with the rest of TLS.
+	Handshakes HandshakeConfig `yaml:"-"`
+
 	// tick is the resolution of every deadline; tests shorten it.
 	tick time.Duration
 }
@@ -149,6 +153,7 @@ func (c Config) withDefaults(fdLimit int) Config {
 	def(&c.InboxTasks, 1<<16)
 	def(&c.LogLinesPerSecond, 100)
 	c.Compression = c.Compression.WithDefaults()
+	c.Handshakes = c.Handshakes.WithDefaults()
 	def(&c.tick, defaultTick)
 	if fdLimit <= 0 {
 		fdLimit = 1024

@@ -32,7 +32,7 @@ const (
 // While idle it holds no buffer.
 type Conn struct {
 	timer wheel.Node[Conn]
-	gc    gnet.Conn
+	gc    gnet.Conn // or what lies over it; see over.go
 	loop  *Loop
 
 	endpoint Endpoint     // nil before stateOpen, and when the socket is gone and Closed was called
@@ -112,13 +112,8 @@ func (c *Conn) opened(gc gnet.Conn) {
 	c.wait(l.engine.cfg.HandshakeTimeout)
 }
 
-// openedAfter is opened for a connection that has a history. What it came with is
-// forgotten: else gnet would hold that for as long as the socket lives.
-func (c *Conn) openedAfter(gc gnet.Conn) {
-	gc.SetContext(c)
-	gc.SetSafeContext(c)
-	c.opened(gc)
-}
+// openedAfter is opened for a connection that has a history.
+func (c *Conn) openedAfter(gc gnet.Conn, o over) { c.opened(o.wrap(c, gc)) }
 
 // closed ends the life of the connection: the socket is gone, by whichever
 // path; err is what the socket said, nil when we closed it. The endpoint hears
@@ -126,6 +121,9 @@ func (c *Conn) openedAfter(gc gnet.Conn) {
 // in the middle of a handler's work.
 func (c *Conn) closed(err error) {
 	l := c.loop
+	if _, ok := c.gc.(*session); ok {
+		l.engine.secured.Add(-1)
+	}
 	if c.has(flagHandedOver) {
 		c.state = stateClosed // the socket's accounts go with it
 	} else {
@@ -171,6 +169,13 @@ func (c *Conn) settle(err error) {
 		l.engine.metrics.ConnectionsClosed.With(c.cause.String(), c.cause.Initiator()).Inc()
 	} else {
 		l.engine.pending.Add(-1)
+	}
+}
+
+// blame notes why the connection ends, if nothing else has ended it before.
+func (c *Conn) blame(cause Cause) {
+	if c.cause == causeNone {
+		c.cause = cause
 	}
 }
 

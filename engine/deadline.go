@@ -97,6 +97,9 @@ func (c *Conn) onOpenDeadline() {
 	case c.pinged == 0 && now >= c.heartbeatDue():
 		c.pinged = now
 		c.control(pingFrame)
+		if s, ok := c.gc.(*session); ok {
+			letGo(s.tls) // a quiet client
+		}
 	}
 	c.arm()
 }

@@ -41,10 +41,17 @@ type Engine struct {
 
 	handler Handler // static after Start
 
+	// of those who are not let in yet; see entrance.go
+	greetings     context.Context // ends when they must go
+	stopGreetings context.CancelFunc
+	computing     chan struct{}     // holds an item for each that computes
+	tlsHandshakes *metrics.Recorder // static
+
 	// used by one goroutine: Start, Accept, Shutdown
 	listeners  []net.Listener
 	acceptors  sync.WaitGroup
 	takers     sync.WaitGroup // Loop.takeIn
+	greeters   sync.WaitGroup // Engine.greet
 	stopping   chan struct{}
 	stopTakers chan struct{}
 	stopTicker chan struct{}
@@ -53,6 +60,8 @@ type Engine struct {
 	// atomic
 	connections atomic.Int64   // upgraded and open or closing
 	pending     atomic.Int64   // sockets that are not upgraded
+	greeted     atomic.Int64   // of them, those that have not come to a loop yet
+	secured     atomic.Int64   // sockets on the loops that speak TLS
 	queued      *budget.Budget // bytes in all backlogs
 	slow        atomic.Int64   // connections that count as slow consumers
 	acceptBurst atomic.Int64   // accept errors of the burst under way
@@ -75,6 +84,9 @@ func New(cfg Config, m *metrics.Node, log *slog.Logger) *Engine {
 		tickerDone: make(chan struct{}),
 	}
 	e.queued = budget.New(e.cfg.MaxNodeQueueBytes)
+	e.greetings, e.stopGreetings = context.WithCancel(context.Background())
+	e.tlsHandshakes = m.TLSHandshakeDuration.Recorder()
+	e.computing = make(chan struct{}, e.cfg.Handshakes.Workers)
 	e.http = newHTTPListener(e.cfg.MaxHTTPConnections)
 	e.journal = newJournal(log, m, e.cfg.LogLinesPerSecond)
 	for i := range e.cfg.Loops {
@@ -115,6 +127,10 @@ func (e *Engine) Loops() []*Loop { return e.loops }
 
 // Connections returns the number of upgraded connections. Any goroutine.
 func (e *Engine) Connections() int { return int(e.connections.Load()) }
+
+// TLSConnections returns the sockets on the loops that speak TLS, upgraded or not.
+// Any goroutine.
+func (e *Engine) TLSConnections() int { return int(e.secured.Load()) }
 
 // QueuedBytes returns the bytes that wait for slow clients. Any goroutine.
 func (e *Engine) QueuedBytes() int { return int(e.queued.Used()) }
@@ -157,9 +173,10 @@ func (e *Engine) Start(h Handler) error {
 	return nil
 }
 
-// Shutdown stops accepting, answers unfinished handshakes with 503, closes the
-// connections spread over the window with CloseServiceRestart, waits until they
-// are gone and every task has run, and stops the loops. Clients that do not
+// Shutdown stops accepting, gives TLS handshakes a last second, answers unfinished
+// opening handshakes with 503, closes the connections spread over the window with
+// CloseServiceRestart, waits until they are gone and every task has run, and stops
+// the loops. Clients that do not
 // answer the close are cut off after the close timeout, and all that are left
 // when ctx ends, at once. It is called once, after Start.
 func (e *Engine) Shutdown(ctx context.Context, window time.Duration) error {
@@ -172,6 +189,8 @@ func (e *Engine) Shutdown(ctx context.Context, window time.Duration) error {
 		}
 	}
 	e.acceptors.Wait()
+	e.stopGreetings()
+	e.greeters.Wait()
 	e.drainUntil.Store(uint32(e.clock() + e.ticks(window)))
 	e.waitEmpty(ctx)
 	e.finishTasks(ctx)

@@ -39,7 +39,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	e.Accept(ln)
+	e.Accept(ln, engine.Entrance{})
 
 	talk(ln.Addr().String())
 

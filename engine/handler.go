@@ -15,7 +15,9 @@ type Handler interface {
 	// Upgrade is asked once for every request that is a correct opening
 	// handshake (RFC 6455 §4.2.1). The request and everything it refers to is
 	// valid until Upgrade returns; a string that is kept must be cloned, or it
-	// pins the whole request head. A non-nil Refusal is sent to the client.
+	// pins the whole request head. Over TLS its TLS is set; a client certificate
+	// in it that has a verified chain says who the client is. A non-nil Refusal
+	// is sent to the client.
 	Upgrade(c *Conn, r *http.Request) (Acceptance, *Refusal)
 }
 

@@ -67,6 +67,10 @@ func (c *Conn) handshake(head, rest []byte) {
 	if a := c.gc.RemoteAddr(); a != nil {
 		r.RemoteAddr = a.String()
 	}
+	if s, ok := c.gc.(*session); ok {
+		state := s.tls.ConnectionState()
+		r.TLS = &state
+	}
 	if h, ok := l.engine.handler.(HTTPHandler); ok && r.ProtoMajor == 1 && h.ServesHTTP(r) {
 		c.serveHTTP(r, head, rest)
 		return

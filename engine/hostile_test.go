@@ -208,7 +208,7 @@ func TestHostileClient(t *testing.T) {
 
 		{"urgent byte", Config{}, func(n *node, nb *neighbour) *testkit.Conn {
 			c := n.open()
-			rc, err := c.Conn.(*net.TCPConn).SyscallConn()
+			rc, err := c.Socket().(*net.TCPConn).SyscallConn()
 			if err != nil {
 				n.t.Fatal(err)
 			}
@@ -225,7 +225,7 @@ func TestHostileClient(t *testing.T) {
 		{"half-close", Config{}, func(n *node, _ *neighbour) *testkit.Conn {
 			c := n.open()
 			c.WriteText("last words")
-			if err := c.Conn.(*net.TCPConn).CloseWrite(); err != nil {
+			if err := c.Socket().(*net.TCPConn).CloseWrite(); err != nil {
 				n.t.Fatal(err)
 			}
 			c.ExpectText("last words")
@@ -236,7 +236,7 @@ func TestHostileClient(t *testing.T) {
 		{"half-close within a frame", Config{}, func(n *node, _ *neighbour) *testkit.Conn {
 			c := n.open()
 			c.WriteBytes(testkit.MaskedFrame(0x81, []byte("last words"))[:9])
-			if err := c.Conn.(*net.TCPConn).CloseWrite(); err != nil {
+			if err := c.Socket().(*net.TCPConn).CloseWrite(); err != nil {
 				n.t.Fatal(err)
 			}
 			c.ExpectEOF()

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"os"
@@ -29,6 +31,7 @@ type httpListener struct {
 type handedOver struct {
 	loop    *Loop // where it came from
 	fd      int
+	over    over
 	unread  []byte        // what was read from it
 	request *http.Request // for the log
 }
@@ -64,7 +67,7 @@ func (c *Conn) serveHTTP(r *http.Request, head, rest []byte) {
 	}
 	h := &handedOver{loop: l, request: r, unread: append(append(make([]byte, 0, len(head)+len(rest)), head...), rest...)}
 	var err error
-	if h.fd, err = c.takeSocket(); err != nil {
+	if h.fd, h.over, err = c.takeSocket(); err != nil {
 		e.http.open.Add(-1)
 		c.refuse(h.refusal(), r)
 		return
@@ -88,7 +91,7 @@ func (ln *httpListener) put(h *handedOver) {
 func (ln *httpListener) drop(h *handedOver) {
 	f := os.NewFile(uintptr(h.fd), "client")
 	defer f.Close()
-	h.loop.lost(h.fd, net.ErrClosed, h.loop.engine.goingAway(), h.request)
+	h.loop.lost(h.fd, h.over, net.ErrClosed, h.loop.engine.goingAway(), h.request)
 	ln.open.Add(-1)
 }
 
@@ -98,7 +101,11 @@ func (ln *httpListener) Accept() (net.Conn, error) {
 	for h := range ln.queue {
 		nc, err := h.adopt()
 		if err == nil {
-			return &httpConn{Conn: nc, unread: h.unread, open: &ln.open}, nil
+			c := &httpConn{Conn: nc, socket: nc, over: h.over, unread: h.unread, open: &ln.open}
+			if c.over.tls != nil {
+				c.Conn = c.over.tls.serve(nc)
+			}
+			return c, nil
 		}
 		ln.open.Add(-1)
 	}
@@ -112,7 +119,7 @@ func (h *handedOver) adopt() (net.Conn, error) {
 	defer f.Close() // last: until then an answer can be written
 	nc, err := socketOf(f)
 	if err != nil {
-		h.loop.lost(h.fd, err, h.refusal(), h.request)
+		h.loop.lost(h.fd, h.over, err, h.refusal(), h.request)
 	}
 	return nc, err
 }
@@ -144,10 +151,12 @@ func (ln *httpListener) Addr() net.Addr { return &net.UnixAddr{Name: "engine", N
 // interface: a *net.TCPConn has methods, such as WriteTo, that would pass by
 // these bytes.
 type httpConn struct {
-	net.Conn
-	unread []byte
-	open   *atomic.Int64 // counts it until it is closed
-	closed atomic.Bool
+	net.Conn // the socket, or the TLS over it
+	socket   net.Conn
+	over     over
+	unread   []byte
+	open     *atomic.Int64 // counts it until it is closed
+	closed   atomic.Bool
 }
 
 func (c *httpConn) Read(p []byte) (int, error) {
@@ -161,10 +170,17 @@ func (c *httpConn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// RemoteAddr returns the address of the client, also where it came through a
+// proxy.
+func (c *httpConn) RemoteAddr() net.Addr { return c.over.remoteOf(c.socket) }
+
 // CloseWrite sends the end of file. An http.Server that ends a connection with
 // input unread does so first, or its answer could be lost.
 func (c *httpConn) CloseWrite() error {
-	return c.Conn.(interface{ CloseWrite() error }).CloseWrite() // TCP and unix sockets have it
+	if c.over.tls != nil {
+		_ = c.over.tls.tls.CloseWrite() // the end of file says it too
+	}
+	return c.socket.(interface{ CloseWrite() error }).CloseWrite() // TCP and unix sockets have it
 }
 
 func (c *httpConn) Close() error {
@@ -172,11 +188,31 @@ func (c *httpConn) Close() error {
 	return c.Conn.Close()
 }
 
-// release takes the connection out of the count, once, and returns what it is
-// made of.
-func (c *httpConn) release() net.Conn {
+// release takes the connection out of the count, once.
+func (c *httpConn) release() {
 	if !c.closed.Swap(true) {
 		c.open.Add(-1)
 	}
-	return c.Conn
 }
+
+// SeeTLS has the requests that a server gets through HTTPListener carry the TLS
+// they came over, as http.Request.TLS. By itself the server does not see it,
+// because bytes that were read already lie in front of it. It is called before the
+// server serves.
+func SeeTLS(server *http.Server) {
+	server.ConnContext = func(ctx context.Context, nc net.Conn) context.Context {
+		if c, ok := nc.(*httpConn); ok && c.over.tls != nil {
+			state := c.over.tls.tls.ConnectionState()
+			return context.WithValue(ctx, tlsKey{}, &state)
+		}
+		return ctx
+	}
+	next := server.Handler
+	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.TLS, _ = r.Context().Value(tlsKey{}).(*tls.ConnectionState)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// tlsKey finds the TLS of a connection in the contexts of its requests.
+type tlsKey struct{}

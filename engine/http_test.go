@@ -31,6 +31,7 @@ func serveAPI(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	w.Header().Set("X-Remote", r.RemoteAddr)
+	w.Header().Set("X-Secure", fmt.Sprint(r.TLS != nil))
 	fmt.Fprintf(w, "%s %s %d:", r.Method, r.URL.Path, len(body))
 	_, _ = w.Write(body)
 }
@@ -40,6 +41,7 @@ func startAPI(t *testing.T, cfg Config) *node {
 	t.Helper()
 	n := start(t, cfg, api{echo})
 	server := &http.Server{Handler: http.HandlerFunc(serveAPI), ReadHeaderTimeout: testkit.Patience}
+	SeeTLS(server)
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(n.HTTPListener()) }()
 	t.Cleanup(func() {
@@ -51,6 +53,14 @@ func startAPI(t *testing.T, cfg Config) *node {
 		n.eventually("no HTTP connection left", func() bool { return n.HTTPConnections() == 0 })
 	})
 	return n
+}
+
+// url returns how an HTTP client addresses the node.
+func (n *node) url() string {
+	if n.tls != nil {
+		return "https://" + n.addr
+	}
+	return "http://" + n.addr
 }
 
 // expectAnswer reads an answer and compares what the server says it was asked.
@@ -67,7 +77,7 @@ func TestHTTPClient(t *testing.T) {
 	n := startAPI(t, Config{Loops: 2, MaxHeadBytes: 4 << 10})
 	nb := n.neighbour()
 	before := descriptors(t)
-	transport := &http.Transport{ExpectContinueTimeout: testkit.Patience}
+	transport := &http.Transport{ExpectContinueTimeout: testkit.Patience, TLSClientConfig: n.tls}
 	client := &http.Client{Transport: transport, Timeout: testkit.Patience}
 	large := random(3 << 20)
 
@@ -89,7 +99,7 @@ func TestHTTPClient(t *testing.T) {
 			if fresh {
 				transport.CloseIdleConnections()
 			}
-			req, err := http.NewRequest(tt.method, "http://"+n.addr+"/api/x", bytes.NewReader(tt.body))
+			req, err := http.NewRequest(tt.method, n.url()+"/api/x", bytes.NewReader(tt.body))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -105,6 +115,9 @@ func TestHTTPClient(t *testing.T) {
 			want := append(fmt.Appendf(nil, "%s /api/x %d:", tt.method, len(tt.body)), tt.body...)
 			if err != nil || !bytes.Equal(got, want) {
 				t.Errorf("%s: %d bytes %.60q, error %v", tt.name, len(got), got, err)
+			}
+			if got := resp.Header.Get("X-Secure"); got != fmt.Sprint(n.tls != nil) {
+				t.Errorf("%s: the server saw TLS: %s", tt.name, got)
 			}
 			remotes[resp.Header.Get("X-Remote")] = true
 			nb.check()
@@ -131,7 +144,7 @@ func TestHTTPCuts(t *testing.T) {
 		if cut%2 == 1 {
 			network, addr = "unix", unixAddr
 		}
-		c := testkit.Dial(t, network, addr)
+		c := n.dialAt(network, addr)
 		c.WriteString(input[:cut])
 		if cut > 0 && cut < strings.Index(input, "hello") {
 			n.eventually("a part of the head read", n.hasPartialHead)
@@ -324,7 +337,7 @@ func TestHTTPStorm(t *testing.T) {
 	for i := range clients {
 		wg.Go(func() {
 			for range rounds {
-				nc, err := testkit.TryDial("tcp", n.addr)
+				nc, err := n.tryDial()
 				if err != nil {
 					t.Error(err)
 					return
@@ -335,7 +348,7 @@ func TestHTTPStorm(t *testing.T) {
 				case 0: // leaves at once
 					c.Reset()
 				case 1: // sends no more, but listens
-					_ = nc.(*net.TCPConn).CloseWrite()
+					_ = c.Socket().(*net.TCPConn).CloseWrite()
 					fallthrough
 				case 2:
 					if b, err := readAnswer(c); err != nil || b != "POST /api 5:hello" {

@@ -149,9 +149,10 @@ func (c *Conn) logVanished(addr net.Addr) {
 	}
 }
 
-func (l *Loop) logPanic(r any, stack []byte) {
-	if l.engine.journal.allow(linePanic, slog.LevelError) {
-		l.log.Error("panic on an event loop; this is a bug in Sluice, please report it",
+// logPanic writes the line of a bug that has cost one client.
+func (e *Engine) logPanic(log *slog.Logger, where string, r any, stack []byte) {
+	if e.journal.allow(linePanic, slog.LevelError) {
+		log.Error("panic "+where+"; this is a bug in Sluice, please report it",
 			"panic", fmt.Sprint(r), "stack", string(stack))
 	}
 }

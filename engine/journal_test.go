@@ -30,7 +30,7 @@ func TestConnectionLines(t *testing.T) {
 			return named{&endpoint{message: func(op frame.Opcode, p []byte) { c.Write(op, p) }}}, nil
 		}}, nil
 	}))
-	c := testkit.DialWebSocket(t, n.addr, "/", "X-Request-Id: abc-123")
+	c := n.openAt("/", "X-Request-Id: abc-123")
 	me := "remote=" + c.LocalAddr().String()
 	n.connection("connection opened", me, "request=abc-123", "hub=chat")
 	c.WriteText("hello")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"strings"
@@ -77,22 +76,22 @@ func removeStale(ctx context.Context, path string) error {
 	return err // such as a full backlog: somebody does listen
 }
 
-// Accept puts the listener's connections on the loops until the listener is
-// closed or the engine shuts down, and then closes it. It may be called for
-// several listeners, each once, after Start. It does not block.
-func (e *Engine) Accept(ln net.Listener) {
+// Accept puts the listener's connections on the loops, through the entrance,
+// until the listener is closed or the engine shuts down, and then closes it. It
+// may be called for several listeners, each once, after Start. It does not block.
+func (e *Engine) Accept(ln net.Listener, en Entrance) {
 	e.listeners = append(e.listeners, ln)
 	for range acceptorsPerListener {
-		e.acceptors.Go(func() { e.acceptLoop(ln) })
+		e.acceptors.Go(func() { e.acceptLoop(ln, &en) })
 	}
 }
 
-func (e *Engine) acceptLoop(ln net.Listener) {
+func (e *Engine) acceptLoop(ln net.Listener, en *Entrance) {
 	delay := minAcceptDelay
 	for {
 		conn, err := ln.Accept()
 		if err == nil {
-			err = e.enrol(conn)
+			err = e.admit(conn, en)
 		}
 		switch {
 		case err == nil:
@@ -114,20 +113,21 @@ func (e *Engine) acceptLoop(ln net.Listener) {
 	}
 }
 
-// enrol hands an accepted connection to the loop with the fewest. The socket is
-// duplicated for gnet: for a moment it takes two descriptors.
-func (e *Engine) enrol(nc net.Conn) error {
-	if e.pending.Add(1) > int64(e.cfg.MaxPendingHandshakes) {
-		e.pending.Add(-1)
-		e.metrics.HandshakeRejections.With("pending_limit").Inc()
-		if e.journal.allow(lineRefused, slog.LevelInfo) {
-			e.log.Info("connection refused", "reason", "pending_limit", remote(nc.RemoteAddr()))
-		}
-		return nc.Close()
+// reserve counts an accepted client as a pending handshake, if there is room for
+// one more.
+func (e *Engine) reserve(nc net.Conn) bool {
+	if e.pending.Add(1) <= int64(e.cfg.MaxPendingHandshakes) {
+		return true
 	}
-	l := e.leastLoaded()
-	c := &Conn{loop: l}
-	err := l.enrol(nc, c, c)
+	e.pending.Add(-1)
+	e.metrics.HandshakeRejections.With("pending_limit").Inc()
+	e.logTurnedAway("pending_limit", nc.RemoteAddr(), nil)
+	return false
+}
+
+// entered books what came of an enrolment. A client that has left meanwhile is no
+// error.
+func (e *Engine) entered(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -139,7 +139,8 @@ func (e *Engine) enrol(nc net.Conn) error {
 }
 
 // enrol gives a socket to the loop, which finds ctx with it in OnOpen and makes
-// it c's. It waits for the loop. The socket is the loop's afterwards, or closed.
+// it c's. It waits for the loop. The socket is the loop's afterwards, or closed;
+// it is duplicated for gnet: for a moment it takes two descriptors.
 func (l *Loop) enrol(nc net.Conn, c *Conn, ctx any) error {
 	trim(nc.LocalAddr())
 	trim(nc.RemoteAddr())

@@ -212,7 +212,7 @@ func TestListenerClosed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.Accept(ln)
+	n.Accept(ln, Entrance{})
 	there := testkit.DialWebSocket(t, ln.Addr().String(), "/")
 	ln.Close()
 	if c, err := net.DialTimeout("tcp", ln.Addr().String(), testkit.Patience); err == nil {
@@ -260,7 +260,7 @@ func TestAcceptBursts(t *testing.T) {
 		e := r.engine
 		e.log = newLogger(log)
 		ln := &brokenListener{closed: make(chan struct{}), fails: slices.Repeat([]error{unix.EMFILE}, 10)}
-		e.Accept(ln)
+		e.Accept(ln, Entrance{})
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if got := e.metrics.AcceptErrors.Get(); got != 10 {
@@ -306,7 +306,7 @@ func TestAcceptStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(Config{}, echo)
 		ln := &brokenListener{closed: make(chan struct{}), fails: slices.Repeat([]error{unix.ENOBUFS}, 1000)}
-		r.engine.Accept(ln)
+		r.engine.Accept(ln, Entrance{})
 		synctest.Wait()
 		from := time.Now()
 		close(r.engine.stopping)
@@ -335,7 +335,7 @@ func TestEnrolFails(t *testing.T) {
 	n := start(t, Config{}, echo)
 	ours, theirs := net.Pipe()
 	defer ours.Close()
-	if err := n.enrol(foreignConn{theirs}); err == nil {
+	if err := n.admit(foreignConn{theirs}, &Entrance{}); err == nil {
 		t.Error("no error")
 	}
 	if n.pending.Load() != 0 || n.loops[0].placed.Load() != 0 {
@@ -354,7 +354,7 @@ func TestEnrolFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Reset()
-	if err := n.enrol(nc); err != nil {
+	if err := n.admit(nc, &Entrance{}); err != nil {
 		t.Errorf("error %v", err)
 	}
 }
@@ -373,7 +373,7 @@ func TestOutOfDescriptors(t *testing.T) {
 		waiting = append(waiting, testkit.Dial(t, "tcp", ln.Addr().String()))
 	}
 	restore := limitDescriptors(t, 2)
-	n.Accept(ln)
+	n.Accept(ln, Entrance{})
 	n.eventually("accept errors", func() bool { return n.metrics.AcceptErrors.Get() > 4 })
 	for range 20 {
 		nb.check()

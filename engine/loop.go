@@ -53,30 +53,33 @@ type Loop struct {
 	handshakes, lag, latency *metrics.Recorder
 
 	// owned by the loop
-	poller   gnet.EventLoop // known from the first connection on, the bell's
-	conns    []*Conn        // every connection of the loop; Conn.slot is its index
-	wheel    *wheel.Wheel[Conn, *Conn]
-	now      wheel.Tick
-	codec    *frame.Codec
-	dirty    []*Conn          // have something to do at the end of the turn, in the order in which they got it
-	held     []*Conn          // have input that waits for a turn; see work.go
-	work     uint64           // messages queued for clients, ever
-	backlog  []*Conn          // have a backlog, or had one at the last tick; see budget.go
-	queued   int64            // bytes in these
-	series   *series          // what was sent last to more than one connection, or could be
-	spare    *series          // one that nobody uses, nil for none
-	current  *Conn            // whose event is being handled: it is flushed at its end
-	turning  bool             // within onBell or onTraffic, which look at their end for what is left to do
-	exceeded []*budget.Budget // seen over their limits, to be acted upon
-	seen     counters         // folded into the node's metrics once per tick
-	heads    headParser
-	buffers  buffers
-	waitings freeList[waiting]
-	backlogs freeList[backlog]
-	drain    drain
-	watch    stopwatch
-	iov      [1][]byte   // scratch for Writev
-	attrs    []slog.Attr // scratch for log lines
+	poller    gnet.EventLoop // known from the first connection on, the bell's
+	conns     []*Conn        // every connection of the loop; Conn.slot is its index
+	wheel     *wheel.Wheel[Conn, *Conn]
+	now       wheel.Tick
+	codec     *frame.Codec
+	dirty     []*Conn          // have something to do at the end of the turn, in the order in which they got it
+	held      []*Conn          // have input that waits for a turn; see work.go
+	work      uint64           // messages queued for clients, ever
+	backlog   []*Conn          // have a backlog, or had one at the last tick; see budget.go
+	queued    int64            // bytes in these
+	series    *series          // what was sent last to more than one connection, or could be
+	spare     *series          // one that nobody uses, nil for none
+	current   *Conn            // whose event is being handled: it is flushed at its end
+	turning   bool             // within onBell or onTraffic, which look at their end for what is left to do
+	exceeded  []*budget.Budget // seen over their limits, to be acted upon
+	seen      counters         // folded into the node's metrics once per tick
+	heads     headParser
+	buffers   buffers
+	waitings  freeList[waiting]
+	backlogs  freeList[backlog]
+	drain     drain
+	watch     stopwatch
+	iov       [1][]byte // scratch for Writev
+	plain     []byte    // scratch for what is decrypted; nil before the first TLS client
+	sealed    []byte    // scratch for what is encrypted
+	sealedIOV [1][]byte
+	attrs     []slog.Attr // scratch for log lines
 
 	// shared with every goroutine
 	inbox  inbox
@@ -265,7 +268,7 @@ func (l *Loop) recover(c *Conn) {
 		return
 	}
 	l.engine.metrics.Panics.Inc()
-	l.logPanic(r, debug.Stack())
+	l.engine.logPanic(l.log, "on an event loop", r, debug.Stack())
 	switch {
 	case c == nil:
 	case c.state == stateHead:
@@ -303,7 +306,7 @@ type events struct {
 }
 
 // OnOpen takes a connection that an acceptor has enrolled, one that another loop
-// has sent, one that comes back from an http.Server, or the bell.
+// has sent, one that has a history, or the bell.
 func (e *events) OnOpen(gc gnet.Conn) (out []byte, action gnet.Action) {
 	switch v := gc.Context().(type) {
 	case *Conn:
@@ -311,12 +314,12 @@ func (e *events) OnOpen(gc gnet.Conn) (out []byte, action gnet.Action) {
 		v.opened(gc)
 	case *arrival:
 		defer e.loop.recover(v.conn)
-		v.conn.openedAfter(gc)
+		v.conn.openedAfter(gc, v.over)
 		e.loop.onArrival(v)
-	case *returned:
+	case *incoming:
 		defer e.loop.recover(v.conn)
-		v.conn.openedAfter(gc)
-		e.loop.onReturn(v)
+		v.conn.openedAfter(gc, v.over)
+		e.loop.onIncoming(v)
 	default:
 		e.loop.poller = gc.EventLoop()
 	}
@@ -327,25 +330,29 @@ func (e *events) OnOpen(gc gnet.Conn) (out []byte, action gnet.Action) {
 // left to gnet would cost a ring buffer of 1 KiB for each connection.
 func (e *events) OnTraffic(gc gnet.Conn) gnet.Action {
 	defer e.loop.recover(nil)
-	c, ok := gc.Context().(*Conn)
-	if !ok {
-		_, _ = gc.Discard(-1)
-		e.loop.onBell()
-		return gnet.None
-	}
 	// Taken before it is handled, so that no panic leaves it behind. Nothing
 	// was left over from last time, so this is the loop's own read buffer.
 	p, _ := gc.Next(-1)
-	e.loop.onTraffic(c, p)
+	switch v := gc.Context().(type) {
+	case *Conn:
+		e.loop.onTraffic(v, p)
+	case *session:
+		v.onTraffic(p)
+	default:
+		e.loop.onBell()
+	}
 	return gnet.None
 }
 
 // OnClose comes exactly once for every connection that was opened, whoever
 // closed it.
 func (e *events) OnClose(gc gnet.Conn, err error) gnet.Action {
-	if c, ok := gc.Context().(*Conn); ok {
-		defer e.loop.recover(nil)
-		c.closed(err)
+	defer e.loop.recover(nil)
+	switch v := gc.Context().(type) {
+	case *Conn:
+		v.closed(err)
+	case *session:
+		v.conn.closed(err)
 	}
 	return gnet.None
 }

@@ -223,20 +223,20 @@ func TestPanics(t *testing.T) {
 	expect("in Upgrade")
 	n.rejected("internal_error", 1)
 
-	c = testkit.DialWebSocket(t, n.addr, "/open")
+	c = n.openAt("/open")
 	c.ExpectClose(uint16(frame.CloseInternalError))
 	c.Close()
 	expect("in Open")
 	n.closedBy(CauseInternalError, 1)
 
-	c = testkit.DialWebSocket(t, n.addr, "/message")
+	c = n.openAt("/message")
 	c.WriteText("hello")
 	c.ExpectClose(uint16(frame.CloseInternalError))
 	c.Close()
 	expect("in Message")
 	n.closedBy(CauseInternalError, 2)
 
-	c = testkit.DialWebSocket(t, n.addr, "/closed")
+	c = n.openAt("/closed")
 	c.WriteClose(1000, "")
 	c.ExpectClose(1000)
 	c.Close()

@@ -42,6 +42,7 @@ type arrival struct {
 	opening
 	conn  *Conn // on the new loop, not yet open
 	fd    int
+	over  over
 	since uint32  // as Conn.since
 	input traffic // what the client has sent so far
 	rest  []byte  // of that: what follows the head
@@ -64,7 +65,7 @@ func (c *Conn) move(o opening, rest []byte) {
 		rest:    append([]byte(nil), rest...),
 	}
 	var err error
-	if a.fd, err = c.takeSocket(); err != nil {
+	if a.fd, a.over, err = c.takeSocket(); err != nil {
 		to.arriving.Add(-1)
 		c.refuse(c.loop.engine.moveFailed(), o.request)
 		return
@@ -73,15 +74,19 @@ func (c *Conn) move(o opening, rest []byte) {
 }
 
 // takeSocket takes the socket off its loop and returns a descriptor of it that
-// the caller owns. The connection is closed thereby, but no account is settled:
-// that is for the new owner.
-func (c *Conn) takeSocket() (fd int, err error) {
+// the caller owns, with what lies over it. The connection is closed thereby, but
+// no account is settled: that is for the new owner.
+func (c *Conn) takeSocket() (fd int, o over, err error) {
 	if fd, err = c.gc.Dup(); err != nil {
-		return -1, os.NewSyscallError("dup", err)
+		return -1, over{}, os.NewSyscallError("dup", err)
 	}
+	o = c.over()
 	c.set(flagHandedOver)
 	c.closeNow()
-	return fd, nil
+	if o.tls != nil {
+		o.tls.leave()
+	}
+	return fd, o, nil
 }
 
 // busy is the refusal of a client that should try again.
@@ -120,7 +125,7 @@ func (a *arrival) enrol() {
 	}
 	if err != nil {
 		l.engine.pending.Add(-1)
-		l.lost(a.fd, err, l.engine.moveFailed(), a.request)
+		l.lost(a.fd, a.over, err, l.engine.moveFailed(), a.request)
 	}
 }
 
@@ -128,11 +133,11 @@ func (e *Engine) moveFailed() *Refusal { return e.busy("move_failed", "cannot mo
 
 // lost tells a client that its socket could not be handed on, as far as the
 // socket takes it, and counts it. It closes nothing. Any goroutine.
-func (l *Loop) lost(fd int, err error, r *Refusal, request *http.Request) {
+func (l *Loop) lost(fd int, o over, err error, r *Refusal, request *http.Request) {
 	if errors.Is(err, errClientGone) {
 		r.Label = CauseClientGone.String()
 	} else {
-		_, _ = unix.Write(fd, appendRefusal(nil, r)) // nobody would wait for more
+		_, _ = unix.Write(fd, o.answer(appendRefusal(nil, r))) // nobody would wait for more
 		r.Reason += ": " + err.Error()
 		l.logRefused(r, nil, request)
 	}
@@ -161,6 +166,9 @@ func (l *Loop) onArrival(a *arrival) {
 	l.complete(a)
 	l.current = nil
 	l.flush(c)
+	if a.over.tls != nil && c.state < stateFlushing {
+		a.over.tls.pump() // what was not decrypted where it came from
+	}
 }
 
 func (l *Loop) complete(a *arrival) {

@@ -75,7 +75,7 @@ func TestMove(t *testing.T) {
 	moved := uint64(0)
 	for _, at := range []struct{ network, addr string }{{"tcp", n.addr}, {"unix", unixAddr}} {
 		for _, cut := range []int{len(input), head, head / 2, head + 3, head + 20_000} {
-			c := testkit.Dial(t, at.network, at.addr)
+			c := n.dialAt(at.network, at.addr)
 			c.WriteBytes(input[:cut])
 			if cut < head {
 				n.eventually("half a head read", n.hasPartialHead)
@@ -125,7 +125,7 @@ func TestMoves(t *testing.T) {
 	for range clients {
 		wg.Go(func() {
 			for range rounds {
-				nc, err := testkit.TryDial("tcp", n.addr)
+				nc, err := n.tryDial()
 				if err != nil {
 					t.Error(err)
 					return
@@ -171,6 +171,7 @@ func TestMoveWithoutDescriptors(t *testing.T) {
 		n.eventually("the client forgotten", func() bool { return n.pending.Load() == 0 })
 		nb.check()
 		n.neighbour()
+		n.eventually("the client's descriptors closed", func() bool { return descriptors(t) == before+4 })
 	}
 }
 

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -29,6 +30,8 @@ type node struct {
 	*Engine
 	t      *testing.T
 	addr   string
+	in     Entrance
+	tls    *tls.Config // of the clients; nil for plain text
 	log    *logBook
 	book   *book
 	panics uint64 // how many the test provokes
@@ -50,6 +53,10 @@ func start(t *testing.T, cfg Config, h Handler) *node {
 	if err := n.Start(n.book); err != nil {
 		t.Fatal(err)
 	}
+	if overTLS {
+		server, client := tlsConfigs(t)
+		n.in.TLS, n.tls = func() *tls.Config { return server }, client
+	}
 	n.addr = n.listen("127.0.0.1:0")
 	t.Cleanup(func() {
 		if !n.draining.Load() {
@@ -70,8 +77,15 @@ func (n *node) listen(addr string) string {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	n.Accept(ln)
+	n.Accept(ln, n.in)
 	return ln.Addr().String()
+}
+
+// tlsConfigs returns a server's side and one for clients that trust it.
+func tlsConfigs(t testing.TB) (server, client *tls.Config) {
+	ca := testkit.NewAuthority(t)
+	server = &tls.Config{Certificates: []tls.Certificate{ca.Issue("localhost", nil)}, NextProtos: []string{"http/1.1"}}
+	return server, &tls.Config{RootCAs: ca.Pool(), ServerName: "localhost"}
 }
 
 func (n *node) shutdown(window time.Duration) {
@@ -87,15 +101,37 @@ func (n *node) shutdown(window time.Duration) {
 }
 
 // dial connects without a word.
-func (n *node) dial() *testkit.Conn {
+func (n *node) dial() *testkit.Conn { n.t.Helper(); return n.dialAt("tcp", n.addr) }
+
+// dialAt is dial at another of the node's listeners.
+func (n *node) dialAt(network, addr string) *testkit.Conn {
 	n.t.Helper()
-	return testkit.Dial(n.t, "tcp", n.addr)
+	c := testkit.Dial(n.t, network, addr)
+	if n.tls != nil {
+		c.Secure(n.tls)
+	}
+	return c
+}
+
+// tryDial is dial on any goroutine.
+func (n *node) tryDial() (net.Conn, error) {
+	nc, err := testkit.TryDial("tcp", n.addr)
+	if err != nil || n.tls == nil {
+		return nc, err
+	}
+	tc := tls.Client(nc, n.tls)
+	return tc, tc.Handshake()
 }
 
 // open connects and upgrades.
-func (n *node) open() *testkit.Conn {
+func (n *node) open() *testkit.Conn { n.t.Helper(); return n.openAt("/") }
+
+// openAt is open at a path.
+func (n *node) openAt(path string, headers ...string) *testkit.Conn {
 	n.t.Helper()
-	return testkit.DialWebSocket(n.t, n.addr, "/")
+	c := n.dial()
+	c.Open(path, headers...)
+	return c
 }
 
 // eventually waits for what the loops will do in their own time.
@@ -109,7 +145,7 @@ func (n *node) eventually(what string, cond func() bool) {
 func (n *node) quiet() {
 	n.t.Helper()
 	n.eventually("all counters back at zero", func() bool {
-		return n.connections.Load() == 0 && n.pending.Load() == 0 && n.queued.Used() == 0 &&
+		return n.connections.Load() == 0 && n.pending.Load() == 0 && n.secured.Load() == 0 && n.queued.Used() == 0 &&
 			!slices.ContainsFunc(n.loops, func(l *Loop) bool { return l.placed.Load() != 0 })
 	})
 	n.eventually("every endpoint closed", func() bool { return n.book.closed.Load() >= n.book.opened.Load() })
@@ -303,6 +339,9 @@ func (n *node) openSmall() *testkit.Conn {
 	}
 	n.t.Cleanup(func() { nc.Close() })
 	c := testkit.Wrap(n.t, nc)
+	if n.tls != nil {
+		c.Secure(n.tls)
+	}
 	c.Open("/")
 	return c
 }

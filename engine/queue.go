@@ -256,15 +256,16 @@ func (c *Conn) write() {
 	default:
 		return
 	}
-	if c.backlog != nil {
-		c.backlog.given += int64(len(b))
-	}
+	n := 0 // bytes as gnet counts them; an error has closed the connection already
 	if len(b) > writevBytes {
 		l.iov[0] = b
-		_, _ = c.gc.Writev(l.iov[:])
+		n, _ = c.gc.Writev(l.iov[:])
 		l.iov[0] = nil
 	} else {
-		_, _ = c.gc.Write(b) // an error has closed the connection already
+		n, _ = c.gc.Write(b)
+	}
+	if c.backlog != nil {
+		c.backlog.given += int64(n)
 	}
 	c.dropJoined()
 	if c.state != stateClosed {

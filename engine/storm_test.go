@@ -62,7 +62,7 @@ func (p *publish) Run() {
 // stormClient is one client that does a number of things at random.
 type stormClient struct {
 	t    *testing.T
-	addr string
+	node *node
 	id   int
 	r    *rand.Rand
 	conn *testkit.Conn
@@ -103,7 +103,7 @@ func (s *stormClient) run(steps int) error {
 }
 
 func (s *stormClient) connect() error {
-	nc, err := testkit.TryDial("tcp", s.addr)
+	nc, err := s.node.tryDial()
 	if err != nil {
 		return err
 	}
@@ -167,7 +167,7 @@ func TestStorm(t *testing.T) {
 	var all sync.WaitGroup
 	for id := range clients {
 		all.Go(func() {
-			s := &stormClient{t: t, addr: n.addr, id: id, r: rand.New(rand.NewPCG(seed, uint64(id)))}
+			s := &stormClient{t: t, node: n, id: id, r: rand.New(rand.NewPCG(seed, uint64(id)))}
 			if err := s.run(steps); err != nil {
 				t.Errorf("client %d, seed %d: %v", id, seed, err)
 			}

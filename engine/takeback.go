@@ -11,12 +11,6 @@ import (
 // a call of the API, which takes the connection off its loop, and then somebody's
 // opening handshake. That one goes back to a loop.
 
-// returned is a connection on its way back, with what the loop has to read first.
-type returned struct {
-	conn  *Conn
-	input []byte
-}
-
 // TakeBack is an http.Handler for what is asked on connections of HTTPListener and
 // no HTTPHandler would have claimed, such as an opening handshake: the connection
 // goes to a loop, which answers the request as if it had been the first. A request
@@ -41,7 +35,7 @@ func (e *Engine) TakeBack(w http.ResponseWriter, r *http.Request) {
 	input := appendHead(nil, r)
 	waiting, _ := buffered.Reader.Peek(buffered.Reader.Buffered()) // never blocks
 	input = append(append(input, waiting...), hc.unread...)
-	e.takeBack(hc.release(), input)
+	e.takeBack(hc, input)
 }
 
 // appendHead appends the head of a request as it may have come.
@@ -53,7 +47,8 @@ func appendHead(dst []byte, r *http.Request) []byte {
 	return b.Bytes()
 }
 
-func (e *Engine) takeBack(nc net.Conn, input []byte) {
+func (e *Engine) takeBack(hc *httpConn, input []byte) {
+	hc.release()
 	var refusal *Refusal
 	switch {
 	case e.draining.Load():
@@ -63,21 +58,18 @@ func (e *Engine) takeBack(nc net.Conn, input []byte) {
 		refusal = e.busy("pending_limit", "too many clients at once")
 	}
 	if refusal != nil {
-		_, _ = nc.Write(appendRefusal(nil, refusal))
-		_ = nc.Close()
+		_, _ = hc.Write(appendRefusal(nil, refusal))
+		_ = hc.Close()
 		e.metrics.HandshakeRejections.With(refusal.Label).Inc()
 		return
 	}
-	if tcp, ok := nc.(*net.TCPConn); ok {
+	if tcp, ok := hc.socket.(*net.TCPConn); ok {
 		_ = tcp.SetKeepAlive(false) // as on arrival from another loop
 	}
 	l := e.leastLoaded()
-	b := &returned{conn: &Conn{loop: l}, input: input}
-	if err := l.enrol(nc, b.conn, b); err != nil {
+	in := &incoming{conn: &Conn{loop: l}, over: hc.over, input: input}
+	if err := l.enrol(hc.socket, in.conn, in); err != nil {
 		e.pending.Add(-1)
 		e.metrics.HandshakeRejections.With("move_failed").Inc()
 	}
 }
-
-// onReturn goes on with a connection that has come back.
-func (l *Loop) onReturn(b *returned) { l.onTraffic(b.conn, b.input) }

@@ -51,7 +51,7 @@ func TestTakeBack(t *testing.T) {
 		"a head that is cut":       {apiCall + testkit.Head("/")[:20], testkit.Head("/")[20:] + hello[:3], hello[3:]},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := testkit.Dial(t, "tcp", n.addr)
+			c := n.dial()
 			for i, p := range pieces {
 				c.WriteString(p)
 				if i == 0 {
@@ -80,7 +80,7 @@ func TestTakeBackRefused(t *testing.T) {
 		"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nab":     http.StatusNotFound,
 		strings.Replace(testkit.Head("/"), "Key: ", "Key: not one ", 1): http.StatusBadRequest,
 	} {
-		c := testkit.Dial(t, "tcp", n.addr)
+		c := n.dial()
 		c.WriteString(apiCall)
 		expectAnswer(t, c, "GET /api/x 0:")
 		c.WriteString(request)

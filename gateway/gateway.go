@@ -129,6 +129,9 @@ func (g *Gateway) Admit(r *http.Request, name string, offered []string) (Admissi
 		return Admission{}, refused(auth.Refuse(auth.OriginDenied,
 			"pages of this origin may not connect; the configuration keys are auth.origins and hub.hubs.NAME.origins"))
 	}
+	if err := g.tenants.CheckCertificate(certificate(r), name); err != nil {
+		return Admission{}, refused(err)
+	}
 	if back := parseComeback(r.URL, g.compat); back != nil {
 		return g.resume(offered, name, back), nil
 	}
@@ -149,7 +152,7 @@ func (g *Gateway) Admit(r *http.Request, name string, offered []string) (Admissi
 	grammar, subprotocol, ok := wire.Select(offered, g.compat)
 	if !ok {
 		return Admission{}, &engine.Refusal{Status: http.StatusBadRequest, Label: "subprotocol",
-			Reason: "offer the subprotocol json.sluice.v1 in Sec-WebSocket-Protocol, or none for raw messages"}
+			Reason: "offer the subprotocol json.sluice.v1, or another one that docs/protocol.md lists, in Sec-WebSocket-Protocol; or none for raw messages"}
 	}
 	return Admission{
 		Subprotocol: subprotocol,
@@ -168,6 +171,13 @@ func (g *Gateway) identify(r *http.Request, hubName string) (auth.Identity, *eng
 	token, _, err := auth.FromRequest(r.Header, r.URL.RawQuery, g.cookie)
 	if err != nil {
 		return auth.Identity{}, refused(err)
+	}
+	if token == "" {
+		if id, ok, err := g.tenants.Certified(certificate(r), hubName, time.Now()); err != nil {
+			return auth.Identity{}, refused(err)
+		} else if ok {
+			return id, nil
+		}
 	}
 	id, err := g.tenants.Verify(token, hubName, time.Now())
 	if err != nil {

@@ -46,9 +46,9 @@ type Config struct {
 	// those go first that nothing was added to for longest. Default 256MiB.
 	MaxNodeHistoryBytes int `yaml:"max_node_history_bytes" unit:"bytes"`
 
-	// Defaults holds for every hub that does not set its own. Keys, Origins and
-	// Label are for single hubs only: auth.keys and auth.origins are those of
-	// all.
+	// Defaults holds for every hub that does not set its own. Keys, Origins,
+	// ClientCert and Label are for single hubs only: auth.keys and auth.origins
+	// are those of all.
 	Defaults Tenant `yaml:"defaults"`
 }
 
@@ -61,6 +61,9 @@ type Tenant struct {
 	// Origins are the web pages that may connect to this hub, instead of
 	// auth.origins and written like them. Default: those of auth.origins.
 	Origins []string `yaml:"origins"`
+
+	// ClientCert says who clients are by their certificates. Default: nobody.
+	ClientCert auth.ClientCert `yaml:"client_cert"`
 
 	// Label is what metrics call the hub, at most 64 characters; several hubs
 	// may share one. Default: its name.
@@ -233,6 +236,7 @@ func (t Tenant) or(d Tenant) Tenant {
 	return Tenant{
 		Keys:                  t.Keys,
 		Origins:               t.Origins,
+		ClientCert:            t.ClientCert,
 		Label:                 t.Label,
 		MaxSessions:           cmp.Or(t.MaxSessions, d.MaxSessions),
 		MaxConnectionsPerUser: cmp.Or(t.MaxConnectionsPerUser, d.MaxConnectionsPerUser),
@@ -345,6 +349,9 @@ func (t *Tenant) validateDefaults(prefix string, report func(key, problem string
 	}
 	if len(t.Origins) > 0 {
 		report(prefix+".origins", "the origins of all hubs are auth.origins")
+	}
+	if c := t.ClientCert; c.User != "" || c.Required {
+		report(prefix+".client_cert", "who clients are by their certificates is set for a single hub")
 	}
 	if t.Label != "" {
 		report(prefix+".label", "a label is for a single hub")

@@ -29,10 +29,15 @@ func (e *encoder) blank() []byte {
 // size, because messages wait in the queues of slow clients. It returns nil when
 // nothing was appended: the grammar has no such message.
 func (e *encoder) seal(buf []byte, binary bool) *frame.Message {
-	e.keep(buf)
 	if len(buf) == frame.HeadRoom {
+		e.keep(buf)
 		return nil
 	}
+	return e.sealed(buf, binary)
+}
+
+func (e *encoder) sealed(buf []byte, binary bool) *frame.Message {
+	e.keep(buf)
 	op := frame.OpText
 	if binary {
 		op = frame.OpBinary
@@ -48,9 +53,15 @@ func (e *encoder) keep(buf []byte) {
 	}
 }
 
-// message makes the message that m is in a grammar, nil where it has none.
+// message makes the message that m is in a grammar. That may be an empty one, of a
+// raw client; but the end of a stream is nothing to such a client, and then it is
+// nil.
 func (e *encoder) message(g wire.Grammar, m *wire.Message) *frame.Message {
-	return e.seal(g.AppendMessage(e.blank(), m), g.Binary(m))
+	buf := g.AppendMessage(e.blank(), m)
+	if m.Stream != nil {
+		return e.seal(buf, g.Binary(m))
+	}
+	return e.sealed(buf, g.Binary(m))
 }
 
 // encoders lends encoders to goroutines that have no loop.

@@ -94,12 +94,20 @@ func New(cfg Config, o Options) *Server {
 }
 
 // proof is what a request must show to be one of a session: the token that it was
-// opened with. Session ids are the clients' choice, and their guess.
+// opened with, and the client certificate, if there was one. Session ids are the
+// clients' choice, and their guess.
 type proof [sha256.Size]byte
 
-func (s *Server) proof(r *http.Request) proof {
+func (s *Server) proof(r *http.Request) (p proof) {
 	token, _, _ := auth.FromRequest(r.Header, r.URL.RawQuery, s.options.Cookie) // Admit has told what is wrong
-	return sha256.Sum256([]byte(token))
+	h := sha256.New()
+	h.Write([]byte(token))
+	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
+		h.Write([]byte{0}) // is in no token
+		h.Write(r.TLS.PeerCertificates[0].Raw)
+	}
+	h.Sum(p[:0])
+	return p
 }
 
 func (p proof) is(other proof) bool { return subtle.ConstantTimeCompare(p[:], other[:]) == 1 }

@@ -24,12 +24,15 @@ type lab struct {
 	idle, members  int
 	pinned         bool // there are two cores and a way to choose
 	key            string
+	dir            string   // for files of servers
+	tls            []string // settings with which a node speaks TLS
 	version, notes string
 }
 
 // Where the servers listen, and which core is whose.
 const (
 	clients    = "127.0.0.1:18080"
+	overTLS    = "127.0.0.1:18443"
 	operations = "127.0.0.1:18081"
 	bare       = "127.0.0.1:19090"
 
@@ -44,6 +47,11 @@ func (l *lab) prepare() error {
 	}
 	l.version = strings.TrimSpace(string(out))
 	l.key = rand.Text() + rand.Text()
+	cert, key, err := certify(l.dir)
+	if err != nil {
+		return err
+	}
+	l.tls = []string{"--set", "tls.listen=" + overTLS, "--set", "tls.certificates[0].cert=" + cert, "--set", "tls.certificates[0].key=" + key}
 	_, err = exec.LookPath("taskset")
 	l.pinned = err == nil && exec.Command("taskset", "-c", serverCore+","+clientCore, "true").Run() == nil
 	if l.pinned {
@@ -96,13 +104,20 @@ func spread(format string, values []float64) string {
 	return fmt.Sprintf(format+" ("+format+" to "+format+")", middle, values[0], values[len(values)-1])
 }
 
-// measure starts a fresh server, puts the load on and reads one figure.
+// measure starts a fresh server, puts the load on and reads one figure. The floor
+// of what goes over TLS is the same in plain text.
 func (l *lab) measure(ctx context.Context, r row, floor bool) (float64, error) {
 	server := []string{"serve", "--dev", "--key", l.key, "--echo", "/echo", "--listen", clients, "--ops", operations,
 		"--set", "log.level=warn", "--set", "api.public=true"}
-	load, addr := slices.Clone(r.args), clients
+	load, addr, node := slices.Clone(r.args), clients, "ws://"+clients
+	if r.tls {
+		server = append(server, l.tls...)
+		if !floor {
+			node = "wss://" + overTLS
+		}
+	}
 	switch {
-	case floor:
+	case floor && !r.tls:
 		addr = bare
 		server = []string{"bench", "server", r.floor, "--listen", bare}
 		scheme := "tcp"
@@ -111,9 +126,12 @@ func (l *lab) measure(ctx context.Context, r row, floor bool) (float64, error) {
 		}
 		load = append(load, "--url", scheme+"://"+bare)
 	case r.url != "":
-		load = append(load, "--url", "ws://"+clients+r.url)
+		load = append(load, "--url", node+r.url)
 	default:
-		load = append(load, "--url", "ws://"+clients, "--key", l.key)
+		load = append(load, "--url", node, "--key", l.key)
+	}
+	if r.resume && !floor {
+		load = append(load, "--resume")
 	}
 	if r.args[0] != "idle" {
 		load = append(load, "--spin")

@@ -38,6 +38,11 @@ func main() {
 }
 
 func run(ctx context.Context, l *lab, only string) error {
+	var err error
+	if l.dir, err = os.MkdirTemp("", "figures"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(l.dir)
 	if err := l.prepare(); err != nil {
 		return err
 	}
@@ -63,6 +68,8 @@ type row struct {
 	format string
 	floor  string // of sluice bench server; "" where there is none
 	url    string // path on Sluice, where it is not the hub's
+
+	tls, resume bool // over TLS, sessions resumed
 }
 
 const perMillion = "server_cpu_seconds_per_million"
@@ -78,6 +85,14 @@ func rows(l *lab) []row {
 		return row{name: name, unit: seconds, figure: perMillion, format: "%.3f", floor: "gnet-echo", url: "/echo",
 			args: append([]string{"echo", "--binary", "--connections", "100", "--duration", l.duration.String()}, more...)}
 	}
+	secure := func(r row) row {
+		r.name, r.floor, r.tls = "TLS: "+r.name, "plain text", true
+		return r
+	}
+	storm := row{name: "storm", unit: "CPU s / 1,000", figure: "server_cpu_seconds_per_thousand", format: "%.4f", floor: "gnet-upgrade",
+		args: []string{"storm", "--duration", l.duration.String()}}
+	resumed := secure(storm)
+	resumed.name, resumed.resume = "TLS: storm, sessions resumed", true
 	return []row{
 		{name: "memory of an idle connection", unit: "RSS bytes", figure: "rss_bytes_per_connection", format: "%.0f",
 			args: []string{"idle", "--connections", fmt.Sprint(l.idle), "--first", "2000", "--hold", "0s", "--settle", "10s"}},
@@ -95,7 +110,15 @@ func rows(l *lab) []row {
 			args: []string{"members", "--connections", "100", "--depth", "16", "--duration", l.duration.String()}},
 		{name: "memory with a user and three groups", unit: "RSS bytes", figure: "rss_bytes_per_connection", format: "%.0f",
 			args: []string{"idle", "--connections", fmt.Sprint(l.idle), "--first", "2000", "--hold", "0s", "--settle", "10s", "--groups", "1000", "--each", "3"}},
-		{name: "storm", unit: "CPU s / 1,000", figure: "server_cpu_seconds_per_thousand", format: "%.4f", floor: "gnet-upgrade",
-			args: []string{"storm", "--duration", l.duration.String()}},
+		storm,
+		secure(row{name: "memory of an idle connection", unit: "RSS bytes", figure: "rss_bytes_per_connection", format: "%.0f",
+			args: []string{"idle", "--connections", fmt.Sprint(min(6000, l.idle)), "--first", "1000", "--hold", "0s", "--settle", "10s"}}),
+		secure(echo("echo 128 B, 1 in flight", "--size", "128")),
+		secure(echo("echo 128 B, 16 in flight", "--size", "128", "--depth", "16")),
+		secure(echo("echo 4 KiB, 1 in flight", "--size", "4096")),
+		secure(fanout("fan-out to one group, 1 under way", "")),
+		secure(fanout("fan-out to one group, 8 under way", "", "--under-way", "8")),
+		secure(storm),
+		resumed,
 	}
 }

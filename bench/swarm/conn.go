@@ -34,6 +34,10 @@ type Plan struct {
 	// Stream means that the bytes that come are not frames.
 	Stream bool
 
+	// ReceiveBuffer is that of the socket in bytes, 0 for what the kernel thinks
+	// fit. With a small one a connection that does not read is noticed early.
+	ReceiveBuffer int
+
 	// Hold keeps the connection from being ready until the role calls Ready.
 	Hold bool
 }
@@ -57,6 +61,7 @@ type state uint8
 
 const (
 	connecting state = iota
+	shaking          // hands, for TLS
 	upgrading        // the request is sent
 	opened           // frames come and go
 	closing          // a close frame was sent
@@ -64,7 +69,7 @@ const (
 )
 
 func (s state) String() string {
-	return [...]string{"connecting", "in handshake", "while open", "closing", "ended"}[s]
+	return [...]string{"connecting", "in TLS handshake", "in handshake", "while open", "closing", "ended"}[s]
 }
 
 // Conn is one connection. It belongs to its loop.
@@ -74,6 +79,7 @@ type Conn struct {
 	opening *opening // whose place this connection holds, until it is ready
 	began   int64
 	reader  frame.Reader
+	tls     *secure // nil for plain text
 
 	fd        int
 	state     state
@@ -93,7 +99,7 @@ type Conn struct {
 func (l *Loop) connect(plan Plan, o *opening) {
 	c := &Conn{plan: plan, loop: l, opening: o, began: Now(), fd: -1}
 	c.deadline = c.began + int64(l.swarm.cfg.Patience)
-	fd, err := connect(l.swarm.cfg.Target, l.nextSource())
+	fd, err := connect(l.swarm.cfg.Target, l.nextSource(), plan.ReceiveBuffer)
 	if err == nil {
 		c.fd = fd
 		if fd >= len(l.conns) {
@@ -169,10 +175,26 @@ func (c *Conn) Send(p []byte) {
 }
 
 func (c *Conn) queue(p []byte) {
+	if s := c.tls; s != nil {
+		if s.pending == nil {
+			s.pending = c.loop.buffer()
+		}
+		s.pending = append(s.pending, p...)
+	} else {
+		c.append(p)
+	}
+	c.markDirty()
+}
+
+// append puts bytes behind those that are to be written as they are.
+func (c *Conn) append(p []byte) {
 	if c.out == nil {
 		c.out = c.loop.buffer()
 	}
 	c.out = append(c.out, p...)
+}
+
+func (c *Conn) markDirty() {
 	if !c.queued && !c.wantWrite {
 		c.queued = true
 		c.loop.dirty = append(c.loop.dirty, c)
@@ -233,6 +255,9 @@ func (c *Conn) finish(end End, reset bool) {
 	if c.out != nil {
 		l.release(c.out)
 		c.out = nil
+	}
+	if c.tls != nil {
+		c.tls.end()
 	}
 	switch {
 	case c.ready:

@@ -38,13 +38,24 @@ func (c *Conn) writable() {
 		c.finish(failure("connect", err), false)
 		return
 	}
+	if cfg := c.loop.swarm.cfg.TLS; cfg != nil {
+		c.shake(cfg)
+	} else {
+		c.request()
+	}
+	if c.state != ended {
+		c.watch()
+	}
+}
+
+// request asks for a WebSocket, if there is one to be asked for.
+func (c *Conn) request() {
 	c.state = upgrading
 	if c.plan.Request == nil {
 		c.startTalking()
 	} else {
 		c.queue(c.plan.Request)
 	}
-	c.watch()
 }
 
 // startTalking makes the connection open.
@@ -66,6 +77,9 @@ func (c *Conn) watch() {
 // flush writes what is queued.
 func (c *Conn) flush() {
 	c.queued = false
+	if c.tls != nil && c.tls.done && c.state != ended {
+		c.seal()
+	}
 	if c.state == ended || c.out == nil {
 		return
 	}
@@ -98,6 +112,8 @@ func (c *Conn) readable() {
 		c.lost(failure("read", err))
 	case n < 0:
 		c.lost(End{Reason: "end of stream " + c.state.String()})
+	case n > 0 && c.tls != nil:
+		c.decrypt(c.loop.scratch[:n])
 	case n > 0:
 		c.feed(c.loop.scratch[:n])
 	}

@@ -37,6 +37,7 @@ type Loop struct {
 	dirty    []*Conn // have something to write at the end of the turn
 	buffers  [][]byte
 	codec    *frame.Codec
+	plain    []byte // what was decrypted; nil before there is any
 	scratch  []byte // what a read fills
 	timers   timers
 	alarm    int64 // when the poller's timer will ring, 0 when it will not

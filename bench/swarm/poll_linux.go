@@ -111,7 +111,7 @@ func (p *poller) control(op, fd int, readable, writable bool) error {
 
 // connect begins a TCP connection. source is the zero Addr where the kernel
 // shall choose.
-func connect(to netip.AddrPort, source netip.Addr) (fd int, err error) {
+func connect(to netip.AddrPort, source netip.Addr, receive int) (fd int, err error) {
 	family := unix.AF_INET
 	if to.Addr().Is6() {
 		family = unix.AF_INET6
@@ -121,6 +121,9 @@ func connect(to netip.AddrPort, source netip.Addr) (fd int, err error) {
 		return -1, fmt.Errorf("socket: %w", err)
 	}
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	if receive > 0 { // before the handshake, which tells the other side
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receive)
+	}
 	if source.IsValid() {
 		// The port is chosen in connect, so that one is free as soon as it is
 		// free towards this server.

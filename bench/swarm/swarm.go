@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net/netip"
 	"sync"
@@ -15,6 +16,9 @@ import (
 type Config struct {
 	// Target is the server.
 	Target netip.AddrPort
+
+	// TLS, when not nil, is spoken with it.
+	TLS *tls.Config
 
 	// Loops is the number of event loops. Default 1.
 	Loops int

@@ -24,6 +24,7 @@ type Decoder struct {
 	tokens  jsontext.Decoder
 	source  bytes.Buffer // what tokens reads: the message itself, not a copy
 	raw     [numFields][]byte
+	packed  bool   // raw is MessagePack, else JSON
 	pairs   []Pair // metadata or state of the current message
 	failure Failure
 	scratch []byte // unescaped strings and decoded base64 of the current message
@@ -51,7 +52,8 @@ func (d *Decoder) split(msg []byte) {
 	clear(d.raw[:firstNested])
 	d.scratch = d.scratch[:0]
 	d.fault = nil
-	if tooDeep(msg) {
+	d.packed = false
+	if tooDeep(msg, maxDepth) {
 		d.fail("message", "nested too deep")
 		return
 	}
@@ -86,6 +88,13 @@ func dropNulls(values [][]byte) {
 // package knows, as split does for the message.
 func (d *Decoder) descend(f field) {
 	clear(d.raw[firstNested:])
+	if d.packed {
+		if _, ok := d.packedOf(f, shapeMap); ok {
+			d.unpackMap(d.raw[f], 2, func(name []byte) field { return fieldWithin(f, name) })
+		}
+		dropNils(d.raw[firstNested:])
+		return
+	}
 	object := d.enter(f)
 	for object != nil && d.fault == nil && d.tokens.PeekKind() == '"' {
 		d.readProperty(object, func(name []byte) field { return fieldWithin(f, name) })
@@ -141,6 +150,9 @@ func (d *Decoder) failSyntax(what string, err error) {
 
 // str returns the string in f, unescaped. A missing one is a fault.
 func (d *Decoder) str(f field) []byte {
+	if d.packed {
+		return d.packedBytes(f, shapeText)
+	}
 	raw := d.raw[f]
 	switch {
 	case raw == nil:
@@ -164,9 +176,12 @@ func (d *Decoder) unquote(quoted []byte) []byte {
 	return d.scratch[start:len(d.scratch):len(d.scratch)]
 }
 
-// base64 returns the bytes that the string in f stands for. Line breaks are
-// skipped: encoders made for mail add them.
-func (d *Decoder) base64(f field) []byte {
+// binary returns the bytes in f, for which in JSON a string in base64 stands. Line
+// breaks are skipped: encoders made for mail add them.
+func (d *Decoder) binary(f field) []byte {
+	if d.packed {
+		return d.packedBytes(f, shapeBinary)
+	}
 	encoded := d.str(f)
 	start := len(d.scratch)
 	var err error
@@ -183,6 +198,14 @@ func (d *Decoder) uint(f field, limit uint64) (v uint64, ok bool) {
 	if raw == nil {
 		return 0, false
 	}
+	if d.packed {
+		head := packedHead(raw)
+		if head.shape != shapeInt || head.n > limit {
+			d.fail(f.String(), "want an integer from 0 to "+strconv.FormatUint(limit, 10))
+			return 0, false
+		}
+		return head.n, true
+	}
 	// ParseUint takes digits only, which leaves out the sign, the fraction and
 	// the exponent that JSON allows.
 	v, err := strconv.ParseUint(string(raw), 10, 64)
@@ -195,6 +218,10 @@ func (d *Decoder) uint(f field, limit uint64) (v uint64, ok bool) {
 
 // bool returns the flag in f. A missing one is false.
 func (d *Decoder) bool(f field) bool {
+	if d.packed && d.raw[f] != nil {
+		_, ok := d.packedOf(f, shapeBool)
+		return ok && d.raw[f][0] == 0xc3
+	}
 	switch raw := d.raw[f]; string(raw) {
 	case "true":
 		return true
@@ -231,19 +258,19 @@ func describe(raw []byte) string {
 	}
 }
 
-// tooDeep reports whether msg nests deeper than maxDepth. Up to the first
+// tooDeep reports whether msg nests deeper than most. Up to the first
 // syntax error, where the tokenizer stops, its count is exact.
-func tooDeep(msg []byte) bool {
+func tooDeep(msg []byte, most int) bool {
 	// Nearly every message has so few brackets that counting them, which is
 	// much faster than telling them from text, answers the question.
-	if bytes.Count(msg, []byte{'['})+bytes.Count(msg, []byte{'{'}) <= maxDepth {
+	if bytes.Count(msg, []byte{'['})+bytes.Count(msg, []byte{'{'}) <= most {
 		return false
 	}
 	depth := 0
 	for i := 0; i < len(msg); i++ {
 		switch msg[i] {
 		case '[', '{':
-			if depth++; depth > maxDepth {
+			if depth++; depth > most {
 				return true
 			}
 		case ']', '}':

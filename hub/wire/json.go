@@ -5,6 +5,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // JSONv1 is the grammar json.sluice.v1, one JSON object per text message, and
@@ -139,8 +141,9 @@ func (d *Decoder) sequence() uint64 {
 }
 
 // id reads the id of an invocation or a stream, which must be there.
-func (d *Decoder) id(f field) []byte {
-	id := d.str(f)
+func (d *Decoder) id(f field) []byte { return d.checkID(f, d.str(f)) }
+
+func (d *Decoder) checkID(f field, id []byte) []byte {
 	switch {
 	case d.fault != nil:
 	case len(id) == 0:
@@ -176,8 +179,9 @@ func (d *Decoder) target() {
 }
 
 // group reads a group name.
-func (d *Decoder) group() []byte {
-	name := d.str(fieldGroup)
+func (d *Decoder) group() []byte { return d.checkGroup(d.str(fieldGroup)) }
+
+func (d *Decoder) checkGroup(name []byte) []byte {
 	switch {
 	case d.fault != nil:
 	case len(name) > MaxGroup:
@@ -192,8 +196,9 @@ func (d *Decoder) group() []byte {
 const maxEvent = 128
 
 // event reads an event name: a letter, then letters, digits, '_', '.' or '-'.
-func (d *Decoder) event() []byte {
-	name := d.str(fieldEvent)
+func (d *Decoder) event() []byte { return d.checkEvent(d.str(fieldEvent)) }
+
+func (d *Decoder) checkEvent(name []byte) []byte {
 	if d.fault != nil {
 		return nil
 	}
@@ -218,12 +223,27 @@ func (d *Decoder) data(req *Request) {
 		req.DataType = Text // metadata alone is a message too
 	case d.raw[fieldData] == nil:
 		d.fail("data", "missing")
-	case req.DataType == JSON:
+	case req.DataType == JSON && !d.packed:
 		req.Data = d.raw[fieldData]
+	case req.DataType == JSON:
+		req.Data = d.str(fieldData)
+		d.checkJSON("data", req.Data)
 	case req.DataType == Text:
 		req.Data = d.str(fieldData)
 	default:
-		req.Data = d.base64(fieldData)
+		req.Data = d.binary(fieldData)
+	}
+}
+
+// checkJSON makes sure that text, which came as a string or bytes, is one JSON
+// value that receivers of JSON messages can be given.
+func (d *Decoder) checkJSON(what string, text []byte) {
+	switch {
+	case d.fault != nil:
+	case tooDeep(text, maxDepth-1): // a message is around it
+		d.fail(what, "nested too deep")
+	case !jsontext.Value(text).IsValid(tokenOptions...):
+		d.fail(what, "not one JSON value")
 	}
 }
 

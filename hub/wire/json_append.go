@@ -84,6 +84,27 @@ func (JSONv1) AppendPong(dst []byte) []byte {
 	return append(dst, `{"type":"pong"}`...)
 }
 
+// AppendInvokeResponse implements Grammar.
+func (JSONv1) AppendInvokeResponse(dst []byte, r *InvokeResponse) []byte {
+	dst = append(dst, `{"type":"invokeResponse","invocationId":`...)
+	dst = appendString(dst, r.InvocationID)
+	if r.Error != "" {
+		dst = append(dst, `,"success":false`...)
+		dst = appendError(dst, r.Error, r.ErrorMessage)
+		return append(dst, '}')
+	}
+	dst = append(dst, `,"success":true`...)
+	dst = appendData(dst, r.DataType, r.Data)
+	return append(dst, '}')
+}
+
+// AppendTokenExpiring implements Grammar.
+func (JSONv1) AppendTokenExpiring(dst []byte, in time.Duration) []byte {
+	dst = append(dst, `{"type":"system","event":"tokenExpiring","expiresInMs":`...)
+	dst = strconv.AppendInt(dst, in.Milliseconds(), 10)
+	return append(dst, '}')
+}
+
 // appendText appends a property that is a string.
 func appendText[S ~[]byte | ~string](dst []byte, name string, text S) []byte {
 	dst = append(append(append(dst, `,"`...), name...), `":`...)

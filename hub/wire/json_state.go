@@ -71,11 +71,8 @@ func (item *StateItem) append(dst []byte) []byte {
 	}
 	dst = append(dst, `,"updatedAt":`...)
 	dst = strconv.AppendInt(dst, item.UpdatedAt, 10)
-	switch item.Event {
-	case MemberJoined:
-		dst = append(dst, `,"event":"joined"`...)
-	case MemberLeft:
-		dst = append(dst, `,"event":"left"`...)
+	if item.Event != NoMemberEvent {
+		dst = appendText(dst, "event", item.Event.String())
 	}
 	return append(dst, '}')
 }

@@ -21,21 +21,29 @@ func (d *Decoder) metadata(req *Request) {
 // texts reads the object of strings in f, nil for none. check sees each entry, and
 // how many bytes all of them have so far.
 func (d *Decoder) texts(f field, check func(d *Decoder, p Pair, total int)) []Pair {
-	if d.raw[f] == nil || d.fault != nil {
+	switch {
+	case d.raw[f] == nil || d.fault != nil:
 		return nil
+	case d.packed:
+		return d.packedTexts(f, check)
 	}
 	d.pairs = d.pairs[:0]
 	object, total := d.enter(f), 0
 	for d.fault == nil && d.tokens.PeekKind() == '"' {
 		p := Pair{Key: d.member(f, object), Value: d.member(f, object)}
-		total += len(p.Key) + len(p.Value)
-		if d.fault == nil {
-			check(d, p, total)
-		}
-		d.checkRepeated(f, p)
-		d.pairs = append(d.pairs, p)
+		d.addPair(f, p, &total, check)
 	}
 	return d.pairs
+}
+
+// addPair checks one entry and keeps it; total is the bytes of all so far.
+func (d *Decoder) addPair(f field, p Pair, total *int, check func(d *Decoder, p Pair, total int)) {
+	*total += len(p.Key) + len(p.Value)
+	if d.fault == nil {
+		check(d, p, *total)
+	}
+	d.checkRepeated(f, p)
+	d.pairs = append(d.pairs, p)
 }
 
 // member reads the next name or value of the object in f as text.

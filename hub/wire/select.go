@@ -13,6 +13,35 @@ const (
 	nameReliableCompat = "json.reliable.webpubsub.azure.v1"
 )
 
+// The other subprotocol names.
+const (
+	nameMsgpack         = "msgpack.sluice.v1"
+	nameMsgpackReliable = "msgpack.reliable.sluice.v1"
+	nameProtobuf        = "protobuf.sluice.v1"
+	nameProtobufCompat  = "protobuf.webpubsub.azure.v1"
+
+	nameProtobufReliable       = "protobuf.reliable.sluice.v1"
+	nameProtobufReliableCompat = "protobuf.reliable.webpubsub.azure.v1"
+)
+
+// subprotocols are all names, our own first.
+var subprotocols = []struct {
+	name    string
+	compat  bool
+	grammar Grammar
+}{
+	{nameJSON, false, JSONv1{}},
+	{nameReliable, false, JSONReliableV1{}},
+	{nameProtobuf, false, ProtobufV1{}},
+	{nameProtobufReliable, false, ProtobufReliableV1{}},
+	{nameMsgpack, false, MsgpackV1{}},
+	{nameMsgpackReliable, false, MsgpackReliableV1{}},
+	{nameJSONCompat, true, JSONv1{}},
+	{nameReliableCompat, true, JSONReliableV1{}},
+	{nameProtobufCompat, true, ProtobufV1{}},
+	{nameProtobufReliableCompat, true, ProtobufReliableV1{}},
+}
+
 // Select picks the grammar for the subprotocols a client offers, in the
 // client's order of preference: the first known one wins. Unknown entries,
 // among them tokens carried as "bearer.…" or "ticket.…", are skipped. A client that offers
@@ -24,11 +53,10 @@ func Select(offered []string, compat bool) (g Grammar, subprotocol string, ok bo
 	raw := true
 	for _, name := range offered {
 		raw = raw && (strings.HasPrefix(name, "bearer.") || strings.HasPrefix(name, "ticket."))
-		if name == nameJSON || compat && name == nameJSONCompat {
-			return JSONv1{}, name, true
-		}
-		if name == nameReliable || compat && name == nameReliableCompat {
-			return JSONReliableV1{}, name, true
+		for _, s := range subprotocols {
+			if name == s.name && (compat || !s.compat) {
+				return s.grammar, name, true
+			}
 		}
 	}
 	if raw {
@@ -38,9 +66,11 @@ func Select(offered []string, compat bool) (g Grammar, subprotocol string, ok bo
 }
 
 // Subprotocols returns the names that Select knows.
-func Subprotocols(compat bool) []string {
-	if !compat {
-		return []string{nameJSON, nameReliable}
+func Subprotocols(compat bool) (names []string) {
+	for _, s := range subprotocols {
+		if compat || !s.compat {
+			names = append(names, s.name)
+		}
 	}
-	return []string{nameJSON, nameReliable, nameJSONCompat, nameReliableCompat}
+	return names
 }

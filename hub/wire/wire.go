@@ -234,6 +234,11 @@ const (
 	MemberLeft
 )
 
+// String returns the name of the event on the wire, "" for none.
+func (e MemberEvent) String() string {
+	return [...]string{NoMemberEvent: "", MemberJoined: "joined", MemberLeft: "left"}[e]
+}
+
 // HistoryInfo goes before the messages of a history.
 type HistoryInfo struct {
 	Group    string

@@ -23,7 +23,7 @@ import (
 // default.
 type Config struct {
 	// Listen holds the addresses clients connect to: "host:port" or
-	// "unix:/path". Default: ":8080".
+	// "unix:/path". Default: ":8080", or none where tls.listen has one.
 	Listen []string `yaml:"listen"`
 
 	// Ops is the address of the operations listener, /healthz, /readyz and
@@ -44,6 +44,12 @@ type Config struct {
 	// DisableCompat stops offering the grammars under the names by which
 	// published clients know them. Default: false, they are offered.
 	DisableCompat bool `yaml:"disable_compat"`
+
+	// TLS turns TLS on the client ports.
+	TLS engine.TLSConfig `yaml:"tls"`
+
+	// Proxy names the load balancers in front of the node.
+	Proxy engine.ProxyConfig `yaml:"proxy"`
 
 	// Log is how the node tells what happens.
 	Log logs.Config `yaml:"log"`
@@ -123,11 +129,12 @@ const placeholder = "REPLACE-ME"
 // WithDefaults returns the configuration with every zero replaced: what a node
 // on this machine runs with.
 func (c Config) WithDefaults() Config {
-	if len(c.Listen) == 0 {
+	if len(c.Listen) == 0 && len(c.TLS.Listen) == 0 {
 		c.Listen = []string{":8080"}
 	}
 	c.Ops = cmp.Or(c.Ops, "127.0.0.1:8081")
 	c.Log = c.Log.WithDefaults()
+	c.TLS = c.TLS.WithDefaults()
 	c.Drain.Grace = cmp.Or(c.Drain.Grace, 5*time.Second)
 	c.Drain.Window = cmp.Or(c.Drain.Window, 15*time.Second)
 	c.Memory = c.Memory.withDefaults()

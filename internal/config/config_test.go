@@ -102,6 +102,14 @@ func TestValidate(t *testing.T) {
 		{"same socket", `listen: ["unix:/s", "unix:/s"]`, `f:1: listen[1]: "unix:/s" cannot be opened beside listen[0]`},
 		{"operations on a client port", `listen: [":8081"]`, `f: ops: "127.0.0.1:8081" cannot be opened beside listen[0]`},
 		{"operations on a socket", "ops: unix:/s", "f:1: ops: cannot be a unix socket; write host:port, as 127.0.0.1:8081"},
+		{"tls on a plain port", "{listen: [\":80\"], tls: {listen: [\":80\"]}}", "f:1: tls.certificates: is empty, but there are addresses in listen; name the files of a certificate and its key, or acme.domains\n" +
+			`f:1: tls.listen[0]: ":80" cannot be opened beside listen[0]`},
+		{"acme without a cache", "tls: {listen: [\":443\"], acme: {domains: [chat.example.com, \"*.example.com\"]}}",
+			`f:1: tls.acme.cache: is empty; name a directory, or each start would ask for new certificates` + "\n" +
+				`f:1: tls.acme.domains[1]: "*.example.com" is not a domain name such as chat.example.com`},
+		{"a proxy to nowhere", `proxy: {listen: [":81"], trusted: [10.0.0.0/8]}`,
+			`f:1: proxy.listen[0]: ":81" is not one of the addresses in listen and tls.listen; write it as it stands there`},
+		{"a proxy that is no range", `proxy: {trusted: [10.0.0.1]}`, `f:1: proxy.trusted[0]: netip.ParsePrefix("10.0.0.1"): no '/'`},
 		{"apart", `{listen: ["127.0.0.1:80", "[::1]:80", ":0", ":0", "unix:/a", "unix:/b"], ops: ":81"}`, ""},
 		{"socket path of full length", `listen: ["unix:/` + strings.Repeat("x", 106) + `"]`, ""},
 	} {

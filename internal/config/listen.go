@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -83,6 +84,14 @@ func (c *Config) validateListeners(report func(key, problem string)) {
 	d := c.WithDefaults()
 	for i, text := range d.Listen {
 		check(fmt.Sprintf("listen[%d]", i), text)
+	}
+	for i, text := range d.TLS.Listen {
+		check(fmt.Sprintf("tls.listen[%d]", i), text)
+	}
+	for i, text := range d.Proxy.Listen {
+		if !slices.Contains(d.Listen, text) && !slices.Contains(d.TLS.Listen, text) {
+			report(fmt.Sprintf("proxy.listen[%d]", i), fmt.Sprintf("%q is not one of the addresses in listen and tls.listen; write it as it stands there", text))
+		}
 	}
 	if strings.HasPrefix(d.Ops, "unix:") {
 		report("ops", "cannot be a unix socket; write host:port, as 127.0.0.1:8081")

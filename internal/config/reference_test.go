@@ -27,7 +27,7 @@ const (
 )
 
 // machineDefaults are what withDefaults finds out on the machine it runs on.
-var machineDefaults = []string{"engine.loops", "engine.max_connections", "engine.max_pending_handshakes"}
+var machineDefaults = []string{"engine.loops", "engine.max_connections", "engine.max_pending_handshakes", "tls.handshakes.workers"}
 
 // TestReference compares the page with the structs, their comments and the
 // defaults the code takes.

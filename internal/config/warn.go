@@ -17,6 +17,10 @@ const (
 	// say otherwise.
 	longestStop = 90 * time.Second
 
+	// renewal is the time before the end of a certificate in which it should
+	// have been renewed: common tools do that a month ahead.
+	renewal = 14 * 24 * time.Hour
+
 	// longestHeartbeat is the idle timeout of common proxies and load
 	// balancers.
 	longestHeartbeat = 60 * time.Second
@@ -44,6 +48,7 @@ func (c *Config) warn(report func(key, text string)) {
 	if len(d.Hub.Hubs) == 0 && !d.Hub.CreateOnFirstUse {
 		report("hub.hubs", "no hub is declared and none is made on first use, so every client will get 404; declare one, or set hub.create_on_first_use")
 	}
+	c.TLS.Expiring(time.Now(), renewal, func(key, text string) { report("tls."+key, text) })
 	c.warnEngine(report)
 }
 

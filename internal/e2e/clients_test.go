@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 )
 
 // needNode skips, loudly, on a machine without Node.js or without the packages.
@@ -129,3 +130,75 @@ socket.onmessage = (event) => {
 socket.onclose = (event) => tell("closed " + event.code);
 </script>
 `
+
+// TestRawClients: without a subprotocol, two npm clients, and then the WebSocket of
+// a browser with one of them, exchange bare text and bytes.
+func TestRawClients(t *testing.T) {
+	needNode(t)
+	n := serve(t)
+	address := "ws://" + n.addr + "/client/hubs/chat?access_token=" + token(t, "--group", "g", "--role", "sluice.sendToGroup.g")
+	t.Run("npm", func(t *testing.T) {
+		out, errs, code := run(t, "node", "npm/raw.mjs", address)
+		if code != 0 || strings.TrimSpace(out) != "ok" {
+			t.Fatalf("exit %d\n%s%s", code, out, errs)
+		}
+	})
+	t.Run("browser", func(t *testing.T) {
+		chromium := needChromium(t)
+		told := make(chan string, 8)
+		mux := http.NewServeMux()
+		mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprintf(w, rawPage, address, address+"&mode=sendToGroup&group=g")
+		})
+		mux.HandleFunc("POST /told", func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			told <- string(body)
+		})
+		server := httptest.NewServer(mux)
+		defer server.Close()
+		start(t, chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+			"--disable-background-networking", "--disable-component-update", "--disable-sync",
+			"--user-data-dir="+t.TempDir(), server.URL)
+		for _, want := range []string{"text h\u00e9llo", "bytes 0,255"} {
+			select {
+			case got := <-told:
+				if got != want {
+					t.Errorf("the page heard %q, want %q", got, want)
+				}
+			case <-time.After(patience):
+				t.Fatalf("the page did not hear %q in time", want)
+			}
+		}
+	})
+}
+
+const rawPage = `<!doctype html>
+<script>
+const reader = new WebSocket(%q), sender = new WebSocket(%q);
+reader.binaryType = "arraybuffer";
+let heard = Promise.resolve();
+const tell = (text) => heard = heard.then(() => fetch("/told", {method: "POST", body: text}));
+reader.onmessage = (event) =>
+  tell(typeof event.data === "string" ? "text " + event.data : "bytes " + new Uint8Array(event.data).join());
+const opened = (socket) => new Promise((resolve) => socket.onopen = resolve);
+Promise.all([opened(reader), opened(sender)]).then(() => {
+  sender.send("h\u00e9llo");
+  sender.send(new Uint8Array([0, 255]));
+});
+</script>
+`
+
+// TestBinarySubprotocols: clients made of public packages speak Protobuf and
+// MessagePack with each other and with one that speaks JSON.
+func TestBinarySubprotocols(t *testing.T) {
+	needNode(t)
+	if _, err := os.Stat("npm/node_modules/protobufjs"); err != nil {
+		t.Skip("SKIPPED: the packages in npm/package.json are not all installed (make test installs them), so the binary subprotocols were not tested")
+	}
+	n := serve(t)
+	out, errs, code := run(t, "node", "npm/binary.mjs", "ws://"+n.addr+"/client/hubs/chat",
+		token(t, "--user", "u", "--role", "sluice.joinLeaveGroup", "--role", "sluice.sendToGroup.g"), "../../hub/wire/sluice.proto")
+	if code != 0 || strings.TrimSpace(out) != "ok" {
+		t.Fatalf("exit %d\n%s%s", code, out, errs)
+	}
+}

@@ -16,9 +16,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"sluice/internal/testkit"
 )
 
 // certificate writes a self-signed certificate for localhost and its key into a
@@ -144,6 +147,35 @@ func TestHAProxy(t *testing.T) {
 		"port 8001", "port "+opsPort))
 	start(t, haproxy, "-db", "-f", conf)
 	throughProxy(t, "localhost:"+port, tlsDir, pool)
+}
+
+// TestHAProxyTCP: a load balancer that passes TCP on tells whose connections these
+// are, before TLS, in both versions of its protocol.
+func TestHAProxyTCP(t *testing.T) {
+	haproxy := need(t, "haproxy", "the PROXY protocol was not tested with it")
+	tlsDir, pool := certificate(t)
+	for _, version := range []string{"send-proxy", "send-proxy-v2"} {
+		behind, port := "127.0.0.1:"+freePort(t), freePort(t)
+		n := serve(t, "--echo", "/echo", "--set", "tls.listen="+behind, "--set", "tls.certificates[0].cert="+filepath.Join(tlsDir, "fullchain.pem"),
+			"--set", "tls.certificates[0].key="+filepath.Join(tlsDir, "privkey.pem"),
+			"--set", "proxy.listen="+behind, "--set", "proxy.trusted=127.0.0.0/8")
+		conf := filepath.Join(t.TempDir(), "haproxy.cfg")
+		write(t, conf, fmt.Sprintf("defaults\n mode tcp\n timeout connect 5s\n timeout client 30s\n timeout server 30s\n"+
+			"listen site\n bind 127.0.0.1:%s\n server node %s %s\n", port, behind, version))
+		start(t, haproxy, "-db", "-f", conf)
+		eventually(t, func() error {
+			nc, err := net.Dial("tcp", "127.0.0.1:"+port)
+			if err == nil {
+				nc.Close()
+			}
+			return err
+		})
+		c := testkit.DialTLS(t, "tcp", "127.0.0.1:"+port, &tls.Config{RootCAs: pool, ServerName: "localhost"})
+		c.Open("/echo")
+		c.WriteText("hello")
+		c.ExpectText("hello")
+		n.waitFor(`msg="connection opened" .*remote=` + regexp.QuoteMeta(c.LocalAddr().String()) + " ")
+	}
 }
 
 func read(t *testing.T, file string) string {

@@ -5,6 +5,7 @@ var sluice = house{
 	floors: map[string]int{
 		"sluice/auth":                  0,
 		"sluice/bench/hdr":             0,
+		"sluice/engine/proxyproto":     0,
 		"sluice/engine/wheel":          0,
 		"sluice/frame":                 0,
 		"sluice/hub/filter":            0,
@@ -21,6 +22,7 @@ var sluice = house{
 
 		"sluice/bench/gnetserver": 1,
 		"sluice/bench/swarm":      1,
+		"sluice/engine/certs":     1,
 		"sluice/internal/systemd": 1,
 
 		"sluice/engine": 3,
@@ -35,6 +37,7 @@ var sluice = house{
 		"sluice/internal/node":   6,
 		"sluice/internal/cli":    7,
 		"sluice/bench/figures":   8, // runs the binary
+		"sluice/examples/notify": 8, // uses a running node from outside
 		"sluice":                 8,
 
 		"sluice/internal/e2e":             9,
@@ -52,6 +55,7 @@ var sluice = house{
 		"github.com/panjf2000/gnet/v2":       {"sluice/engine", "sluice/bench/gnetserver"},
 		"github.com/gobwas/ws":               {"sluice/frame", "sluice/engine"},
 		"github.com/golang-jwt/jwt/v5":       {"sluice/auth"},
+		"golang.org/x/crypto":                {"sluice/engine/certs"},
 		"github.com/VictoriaMetrics/metrics": {"sluice/internal/metrics"},
 		"github.com/getkin/kin-openapi":      {"sluice/api"}, // in its tests
 	},

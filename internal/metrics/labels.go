@@ -9,6 +9,7 @@ var closeReasons = [][]string{
 	{"client_close", "client"},
 	{"client_gone", "client"},
 	{"protocol_error", "client"},
+	{"tls_error", "client"},
 	{"assembly_timeout", "server"},
 	{"draining", "server"},
 	{"heartbeat_timeout", "server"},
@@ -28,17 +29,23 @@ var handshakeRejections = each(
 	// the engine: not a handshake, or no room
 	"capacity", "draining", "head_too_large", "malformed", "method", "not_websocket", "pending_limit", "version",
 	// the engine: it never became an answer
-	"client_gone", "handshake_timeout", "internal_error",
+	"client_gone", "handshake_timeout", "internal_error", "tls_error",
 	// the engine: it could not be taken to where it belongs
 	"http_failed", "http_limit", "move_failed", "move_queue_full",
 	// the gateway: nowhere to go
 	"invalid_hub", "mode", "subprotocol", "unknown_hub", "unknown_path",
 	// auth.Reasons: may not come in
-	"origin_denied", "ticket_expired", "ticket_unknown", "token_algorithm", "token_audience", "token_expired", "token_group_invalid", "token_malformed",
+	"certificate_missing", "certificate_user", "origin_denied", "ticket_expired", "ticket_unknown", "token_algorithm", "token_audience", "token_expired", "token_group_invalid", "token_malformed",
 	"token_missing", "token_not_yet_valid", "token_revoked", "token_signature", "token_too_large",
 	// SockJS: no room for another session; the token is not that of the session
 	"session_limit", "session_denied",
 )
+
+// tlsHandshakes are what comes of a TLS handshake: the first two are successes.
+var tlsHandshakes = each("full", "resumed", "client_gone", "draining", "failed", "plain_http", "refused", "timeout")
+
+// proxyHeaders are what comes of waiting for a PROXY header.
+var proxyHeaders = each("accepted", "client_gone", "draining", "failed", "malformed", "refused", "timeout", "untrusted")
 
 // droppedMessages are why a message did not reach a client.
 // The names of slow-consumer policies are those of frame.Overflow.

@@ -30,16 +30,22 @@ type Gauge = vm.Gauge
 // methods may be called from any goroutine.
 type Node struct {
 	// Connections.
-	Connections         *Gauge
-	ConnectionsOpened   *Counter
-	ConnectionsClosed   *CounterVec // reason, initiator
-	HubConnections      *GaugeVec   // hub, transport
-	HubQueue            *GaugeVec   // hub
-	HTTPConnections     *Gauge
-	HandshakeRejections *CounterVec // reason
-	HandshakeDuration   *Histogram  // nanoseconds
-	AcceptErrors        *Counter
-	HeartbeatTimeouts   *Counter
+	Connections          *Gauge
+	ConnectionsOpened    *Counter
+	ConnectionsClosed    *CounterVec // reason, initiator
+	HubConnections       *GaugeVec   // hub, transport
+	HubQueue             *GaugeVec   // hub
+	HTTPConnections      *Gauge
+	HandshakeRejections  *CounterVec // reason
+	HandshakeDuration    *Histogram  // nanoseconds
+	AcceptErrors         *Counter
+	TLSConnections       *Gauge
+	TLSHandshakes        *CounterVec // result
+	ProxyHeaders         *CounterVec // result
+	CertificateReloads   *CounterVec // result
+	CertificateExpiry    *Gauge      // seconds of Unix time
+	TLSHandshakeDuration *Histogram  // nanoseconds
+	HeartbeatTimeouts    *Counter
 
 	// Traffic with clients.
 	MessagesReceived *Counter
@@ -111,6 +117,16 @@ func New() *Node {
 	n.HandshakeDuration = n.histogram("sluice_handshake_duration_seconds", "Time from the TCP connection to the 101 answer, of handshakes that succeeded.",
 		nanosecond, durations(time.Millisecond, 10*time.Second)...)
 	n.AcceptErrors = n.counter("sluice_accept_errors_total", "Failures to accept a connection, such as running out of file descriptors.")
+	n.TLSConnections = n.gauge("sluice_tls_connections", "Connections on the event loops that speak TLS, from the end of their TLS handshake on.")
+	n.TLSHandshakes = n.counterVec("sluice_tls_handshakes_total", "TLS handshakes, by what came of them.",
+		[]string{"result"}, tlsHandshakes)
+	n.TLSHandshakeDuration = n.histogram("sluice_tls_handshake_duration_seconds", "Time of the TLS handshakes that succeeded, waiting for the client included.",
+		nanosecond, durations(time.Millisecond, 10*time.Second)...)
+	n.CertificateReloads = n.counterVec("sluice_tls_certificate_reloads_total", "Times that changed certificate files were read, by result; those before stay in force after a failure.",
+		[]string{"result"}, each("ok", "failed"))
+	n.CertificateExpiry = n.gauge("sluice_tls_certificate_expiry_timestamp_seconds", "When the first of the certificates in force expires, in Unix time; 0 without TLS.")
+	n.ProxyHeaders = n.counterVec("sluice_proxy_headers_total", "PROXY headers expected at the beginning of connections, by what came of them.",
+		[]string{"result"}, proxyHeaders)
 	n.HeartbeatTimeouts = n.counter("sluice_heartbeat_timeouts_total", "Connections given up because a ping was not answered.")
 
 	n.MessagesReceived = n.counter("sluice_messages_received_total", "Messages received from clients.")

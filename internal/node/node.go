@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"sluice/api"
 	"sluice/auth"
 	"sluice/engine"
+	"sluice/engine/certs"
 	"sluice/gateway"
 	"sluice/hub"
 	"sluice/internal/config"
@@ -29,7 +31,9 @@ type Node struct {
 	engine *engine.Engine
 	hubs   *hub.Node
 
-	listeners []net.Listener
+	listeners []net.Listener // for addresses()
+	certs     *certs.Store   // nil where no TLS is spoken
+	watcher   sync.WaitGroup // watchCertificates
 	opsAddr   net.Addr
 	ops       *http.Server
 	opsDone   chan error
@@ -65,6 +69,12 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 	if err != nil {
 		return nil, fmt.Errorf("auth: %w", err)
 	}
+	cfg.Engine.Handshakes = cfg.TLS.Handshakes
+	if len(cfg.TLS.Listen) > 0 {
+		if n.certs, err = certs.Open(cfg.TLS.Options(), time.Now()); err != nil {
+			return nil, fmt.Errorf("tls: %w", err)
+		}
+	}
 	n.engine = engine.New(cfg.Engine, m, log.Logger)
 	n.hubs = hub.New(cfg.Hub, len(n.engine.Loops()))
 	n.hubs.Measure(m.FanOut)
@@ -93,14 +103,19 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 		n.closeListeners()
 		return nil, err
 	}
-	for _, ln := range n.listeners {
-		n.engine.Accept(ln)
+	for i, ln := range n.listeners {
+		n.engine.Accept(ln, n.entrance(i))
 	}
 	if cfg.API.Public || n.sockjs != nil {
 		n.public, n.publicDone = api.Server(n.publicPages(handler, data)), make(chan error, 1)
+		engine.SeeTLS(n.public)
 		go func() { n.publicDone <- n.public.Serve(n.engine.HTTPListener()) }()
 	}
 	go n.tickHubs()
+	if n.certs != nil {
+		n.watcher.Go(func() { n.watchCertificates(m) })
+		n.watcher.Go(n.obtainCertificates)
+	}
 	n.state.Store(serving)
 	return n, nil
 }
@@ -124,7 +139,7 @@ func (n *Node) tickHubs() {
 func tenants(cfg hub.Config) map[string]auth.Tenant {
 	own := make(map[string]auth.Tenant, len(cfg.Hubs))
 	for name, t := range cfg.Hubs {
-		own[name] = auth.Tenant{Keys: t.Keys, Origins: t.Origins}
+		own[name] = auth.Tenant{Keys: t.Keys, Origins: t.Origins, ClientCert: t.ClientCert}
 	}
 	return own
 }
@@ -177,7 +192,7 @@ func (n *Node) listen(ctx context.Context, m *metrics.Node, data http.Handler) e
 	if err != nil {
 		return fmt.Errorf("operations: listen on %s: %w", n.cfg.Ops, err)
 	}
-	for _, addr := range n.cfg.Listen {
+	for _, addr := range n.addresses() {
 		ln, err := engine.Listen(ctx, addr)
 		if err != nil {
 			ops.Close()
@@ -291,6 +306,7 @@ func (n *Node) Stop(ctx context.Context) error {
 	}
 	close(n.stopClock)
 	<-n.clockDone
+	n.watcher.Wait()
 	if n.public != nil {
 		if serr := n.public.Shutdown(drain); serr != nil {
 			err = errors.Join(err, n.public.Close())

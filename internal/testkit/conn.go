@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -48,6 +49,33 @@ func Dial(t testing.TB, network, addr string) *Conn {
 	}
 	t.Cleanup(func() { nc.Close() })
 	return Wrap(t, nc)
+}
+
+// DialTLS connects and shakes hands.
+func DialTLS(t testing.TB, network, addr string, cfg *tls.Config) *Conn {
+	t.Helper()
+	c := Dial(t, network, addr)
+	c.Secure(cfg)
+	return c
+}
+
+// Secure shakes hands for TLS on a connection on which nothing was read.
+func (c *Conn) Secure(cfg *tls.Config) {
+	c.t.Helper()
+	tc := tls.Client(c.Conn, cfg)
+	_ = tc.SetDeadline(time.Now().Add(Patience))
+	if err := tc.Handshake(); err != nil {
+		c.t.Fatalf("TLS handshake: %v", err)
+	}
+	c.Conn, c.R = tc, bufio.NewReader(tc)
+}
+
+// Socket returns the connection itself, below TLS.
+func (c *Conn) Socket() net.Conn {
+	if tc, ok := c.Conn.(*tls.Conn); ok {
+		return tc.NetConn()
+	}
+	return c.Conn
 }
 
 // Wrap makes a Conn of a connection.
@@ -230,12 +258,12 @@ func (c *Conn) ExpectEOF() {
 // Reset closes with a TCP reset instead of an end of file.
 func (c *Conn) Reset() {
 	c.t.Helper()
-	if tc, ok := c.Conn.(*net.TCPConn); ok {
+	if tc, ok := c.Socket().(*net.TCPConn); ok {
 		if err := tc.SetLinger(0); err != nil {
 			c.t.Fatal(err)
 		}
 	}
-	c.Conn.Close()
+	c.Socket().Close()
 }
 
 func (c *Conn) patient() { _ = c.Conn.SetDeadline(time.Now().Add(Patience)) }
