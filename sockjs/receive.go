@@ -152,7 +152,7 @@ func (s *Server) serveReceive(w http.ResponseWriter, r *http.Request, t target, 
 		s.answer(r.Context(), n, &a)
 		return
 	}
-	admission, refusal := s.options.Admit(r, t.hub, offered(r))
+	admission, refusal := s.admit(r, t.hub)
 	if refusal == nil {
 		n, refusal = s.create(r, t, tr.label, admission)
 	}

@@ -78,7 +78,6 @@ func newRig(t *testing.T, cfg Config) *rig {
 	node := hub.New(hub.Config{CreateOnFirstUse: true, Defaults: hub.Tenant{}}.WithDefaults(), 1)
 	r.hub, _ = node.Hub("chat")
 	permissions, _ := auth.CompileRoles([]string{"sluice.joinLeaveGroup", "sluice.sendToGroup"})
-	grammar, _, _ := wire.Select([]string{"json.sluice.v1"}, false)
 	r.server = New(cfg, Options{
 		Loops:       []hub.Loop{r.loop},
 		AllowOrigin: func(_, origin, _ string) bool { return origin != "https://evil.example" },
@@ -86,11 +85,11 @@ func newRig(t *testing.T, cfg Config) *rig {
 			if !strings.HasPrefix(req.URL.Query().Get("access_token"), "good") {
 				return Admission{}, &engine.Refusal{Status: http.StatusUnauthorized, Label: "token_missing", Reason: "no token"}
 			}
-			g := grammar
-			if len(offered) == 0 {
-				g, _, _ = wire.Select(nil, false)
+			g, subprotocol, ok := wire.Select(offered, false)
+			if !ok {
+				return Admission{}, &engine.Refusal{Status: http.StatusBadRequest, Label: "subprotocol", Reason: "none that is known"}
 			}
-			return Admission{Open: func(l hub.Loop, link hub.Link) (*hub.Session, error) {
+			return Admission{Subprotocol: subprotocol, Open: func(l hub.Loop, link hub.Link) (*hub.Session, error) {
 				return r.hub.Open(l, link, auth.Identity{User: "u", Permissions: permissions, Groups: []string{"g"}}, g)
 			}}, nil
 		},

@@ -48,6 +48,19 @@ func TestPolling(t *testing.T) {
 	r.waitSessions(0)
 }
 
+// TestBinarySubprotocols: what SockJS cannot carry is refused before a session is
+// made of it.
+func TestBinarySubprotocols(t *testing.T) {
+	r := newRig(t, Config{})
+	for _, name := range []string{"msgpack.sluice.v1", "protobuf.reliable.sluice.v1", "unknown"} {
+		w, _ := r.do("POST", "/000/abcdefgh/xhr?access_token=good&subprotocol="+name, "")
+		if w.StatusCode != 400 {
+			t.Errorf("%s: status %d", name, w.StatusCode)
+		}
+	}
+	r.waitSessions(0)
+}
+
 // TestStreaming: one frame is one line, whatever the client sends is answered on
 // the stream, and a second request for it is turned away.
 func TestStreaming(t *testing.T) {

@@ -64,7 +64,7 @@ func (h Handler) Upgrade(c *engine.Conn, r *http.Request) (engine.Acceptance, *e
 		plain.URL = &address
 		return h.Handler.Upgrade(c, &plain)
 	}
-	a, refusal := h.server.options.Admit(r, t.hub, offered(r))
+	a, refusal := h.server.admit(r, t.hub)
 	if refusal != nil {
 		return engine.Acceptance{}, refusal
 	}
@@ -93,6 +93,17 @@ func offered(r *http.Request) []string {
 		return []string{strings.Clone(p)}
 	}
 	return nil
+}
+
+// admit judges whoever wants to open a session. SockJS carries text and nothing
+// else, so the binary subprotocols are not for its clients.
+func (s *Server) admit(r *http.Request, hub string) (Admission, *engine.Refusal) {
+	a, refusal := s.options.Admit(r, hub, offered(r))
+	if refusal == nil && a.Subprotocol != "" && !strings.HasPrefix(a.Subprotocol, "json.") {
+		return Admission{}, &engine.Refusal{Status: http.StatusBadRequest, Label: "subprotocol",
+			Reason: "SockJS carries text: ask for subprotocol=json.sluice.v1, or none for raw messages"}
+	}
+	return a, refusal
 }
 
 // socket is a SockJS WebSocket: the endpoint of a connection of the engine, and the
