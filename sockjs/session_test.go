@@ -122,7 +122,7 @@ func TestHeartbeat(t *testing.T) {
 
 func TestEventSource(t *testing.T) {
 	r := newRig(t, Config{ResponseBytes: 1})
-	resp, body := r.do("GET", "/0/abcdefgh/eventsource?access_token=good", "")
+	resp, body := r.do("GET", "/0/abcdefgh/eventsource"+query, "") // ends with the first message, `connected`
 	if ct := resp.Header.Get("Content-Type"); ct != "text/event-stream" {
 		t.Errorf("Content-Type %q", ct)
 	}
