@@ -108,7 +108,7 @@ func TestNginx(t *testing.T) {
 	tlsDir, pool := certificate(t)
 	dir, port := t.TempDir(), freePort(t)
 	socket := filepath.Join(dir, "sluice.sock")
-	serve(t, "--listen", "unix:"+socket, "--set", "api.public=true")
+	serve(t, "--listen", "unix:"+socket, "--set", "api.public=true", "--set", "sockjs.enable=true")
 	site := adapt(t, "../../deploy/nginx/sluice.conf",
 		"/run/sluice/sluice.sock", socket,
 		"listen 443 ssl;", "listen 127.0.0.1:"+port+" ssl;",
@@ -122,6 +122,13 @@ http {
 %[2]s}`, dir, site))
 	start(t, nginx, "-p", dir, "-e", "stderr", "-c", filepath.Join(dir, "nginx.conf"))
 	throughProxy(t, "localhost:"+port, tlsDir, pool)
+	for _, transport := range []string{"websocket", "xhr-streaming", "xhr-polling"} {
+		cmd := exec.Command("node", "npm/sockjs.mjs", "https://localhost:"+port, chatToken(t), transport)
+		cmd.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+filepath.Join(tlsDir, "fullchain.pem"))
+		if p := startCmd(t, cmd); p.wait() != 0 || p.output() != "ok" {
+			t.Errorf("SockJS over %s through the proxy: %s", transport, p.output())
+		}
+	}
 
 	log := read(t, filepath.Join(dir, "access.log"))
 	if !strings.Contains(log, `"GET /client/hubs/chat" 101`) || strings.Contains(log, "access_token") {

@@ -1,9 +1,14 @@
 package e2e
 
 import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // sockjsNode starts a node that serves SockJS.
@@ -26,10 +31,68 @@ func TestSockJSClient(t *testing.T) {
 	n := sockjsNode(t)
 	for _, transport := range []string{"websocket", "xhr-streaming", "eventsource", "xhr-polling"} {
 		t.Run(transport, func(t *testing.T) {
-			out, errs, code := run(t, "node", "npm/sockjs.mjs", n.addr, chatToken(t), transport)
+			out, errs, code := run(t, "node", "npm/sockjs.mjs", "http://"+n.addr, chatToken(t), transport)
 			if code != 0 || strings.TrimSpace(out) != "ok" {
 				t.Fatalf("exit %d\n%s%s", code, out, errs)
 			}
 		})
 	}
 }
+
+// TestSockJSInBrowser: a page whose browser has no WebSocket falls back to what it
+// has, with the client as published.
+func TestSockJSInBrowser(t *testing.T) {
+	needNode(t)
+	script, err := os.ReadFile("npm/node_modules/sockjs-client/dist/sockjs.min.js")
+	if err != nil {
+		t.Skip("SKIPPED: npm/node_modules/sockjs-client is missing (make test installs it), so SockJS was not tested in a browser")
+	}
+	chromium := needChromium(t)
+	n := sockjsNode(t)
+	told := make(chan string, 8)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, sockjsPage, "http://"+n.addr+"/sockjs/hubs/chat?access_token="+chatToken(t)+"&subprotocol=json.sluice.v1")
+	})
+	mux.HandleFunc("GET /sockjs.js", func(w http.ResponseWriter, _ *http.Request) { w.Write(script) })
+	mux.HandleFunc("POST /told", func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		told <- string(body)
+	})
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	start(t, chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+		"--disable-background-networking", "--disable-component-update", "--disable-sync",
+		"--user-data-dir="+t.TempDir(), server.URL)
+	for _, want := range []string{"over xhr-streaming", "heard h\u00e9llo"} {
+		select {
+		case got := <-told:
+			if got != want {
+				t.Fatalf("the page says %q, want %q", got, want)
+			}
+		case <-time.After(patience):
+			t.Fatalf("the page did not say %q in time", want)
+		}
+	}
+}
+
+const sockjsPage = `<!doctype html>
+<script>delete window.WebSocket</script>
+<script src="/sockjs.js"></script>
+<script>
+const socket = new SockJS(%q);
+const send = (message) => socket.send(JSON.stringify(message));
+let order = Promise.resolve();
+const tell = (text) => order = order.then(() => fetch("/told", {method: "POST", body: text}));
+socket.onmessage = (event) => {
+  const message = JSON.parse(event.data);
+  if (message.event === "connected") {
+    tell("over " + socket.transport);
+    send({type: "joinGroup", group: "g", ackId: 1});
+  }
+  if (message.type === "ack") send({type: "sendToGroup", group: "g", dataType: "text", data: "h\u00e9llo"});
+  if (message.type === "message") tell("heard " + message.data);
+};
+socket.onclose = (event) => tell("closed " + event.code + " " + event.reason);
+</script>
+`

@@ -1,9 +1,9 @@
 // Two clients of the published sockjs-client talk through a group, over one of its
-// transports: node sockjs.mjs ADDRESS TOKEN TRANSPORT. It prints ok, or what is wrong.
+// transports: node sockjs.mjs ORIGIN TOKEN TRANSPORT. It prints ok, or what is wrong.
 import SockJS from "sockjs-client";
 
-const [address, token, transport] = process.argv.slice(2);
-const url = `http://${address}/sockjs/hubs/chat?access_token=${token}&subprotocol=json.sluice.v1`;
+const [origin, token, transport] = process.argv.slice(2);
+const url = `${origin}/sockjs/hubs/chat?access_token=${token}&subprotocol=json.sluice.v1`;
 const text = "ünï 100% \u2028 \u200d \"quoted\" \\ 😀 <&>";
 
 setTimeout(() => { console.log("timeout"); process.exit(1); }, 20000).unref();
