@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 )
 
@@ -42,10 +43,18 @@ targets:
 
 // freeAddr returns an address that nobody listens on now.
 func freeAddr(t *testing.T) string {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	t.Helper()
+	for {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ln.Close()
+		if _, given := givenAddrs.LoadOrStore(ln.Addr().String(), true); !given {
+			return ln.Addr().String()
+		}
 	}
-	defer ln.Close()
-	return ln.Addr().String()
 }
+
+// givenAddrs are what freeAddr has returned: the kernel may choose the same twice.
+var givenAddrs sync.Map
