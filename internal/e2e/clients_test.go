@@ -85,32 +85,16 @@ func makeRun() *exec.Cmd {
 // browse opens a page that joins the group, answers what it hears, and tells
 // what it saw to the server that the page came from.
 func browse(t *testing.T, chromium, address, group string) {
-	told := make(chan string, 8)
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintf(w, page, address, group)
-	})
-	mux.HandleFunc("POST /told", func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		told <- string(body)
-	})
-	server := httptest.NewServer(mux)
-	defer server.Close()
-
 	listener := start(t, "node", "npm/listen.mjs", address, "2")
 	listener.waitFor("connected")
-	start(t, chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-		"--disable-background-networking", "--disable-component-update", "--disable-sync",
-		"--user-data-dir="+t.TempDir(), server.URL)
+	told := openPage(t, chromium, fmt.Sprintf(page, address, group), nil)
 	listener.waitFor("from the page")
 	fmt.Fprintf(listener.stdin, `{"type":"sendToGroup","group":%q,"dataType":"text","data":"to the page","noEcho":true}`+"\n", group)
 	listener.waitFor("the page heard: to the page")
 	if code := listener.wait(); code != 0 {
 		t.Errorf("listener: exit %d", code)
 	}
-	if got := <-told; got != "to the page" {
-		t.Errorf("the page heard %q", got)
-	}
+	expectTold(t, told, "to the page")
 }
 
 const page = `<!doctype html>
@@ -144,32 +128,46 @@ func TestRawClients(t *testing.T) {
 		}
 	})
 	t.Run("browser", func(t *testing.T) {
-		chromium := needChromium(t)
-		told := make(chan string, 8)
-		mux := http.NewServeMux()
-		mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) {
-			fmt.Fprintf(w, rawPage, address, address+"&mode=sendToGroup&group=g")
-		})
-		mux.HandleFunc("POST /told", func(w http.ResponseWriter, r *http.Request) {
-			body, _ := io.ReadAll(r.Body)
-			told <- string(body)
-		})
-		server := httptest.NewServer(mux)
-		defer server.Close()
-		start(t, chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-			"--disable-background-networking", "--disable-component-update", "--disable-sync",
-			"--user-data-dir="+t.TempDir(), server.URL)
-		for _, want := range []string{"text h\u00e9llo", "bytes 0,255"} {
-			select {
-			case got := <-told:
-				if got != want {
-					t.Errorf("the page heard %q, want %q", got, want)
-				}
-			case <-time.After(patience):
-				t.Fatalf("the page did not hear %q in time", want)
-			}
-		}
+		told := openPage(t, needChromium(t), fmt.Sprintf(rawPage, address, address+"&mode=sendToGroup&group=g"), nil)
+		expectTold(t, told, "text h\u00e9llo", "bytes 0,255")
 	})
+}
+
+// openPage has a browser open a page, and returns what that posts to /told. files
+// are what else is there to be loaded, by path.
+func openPage(t *testing.T, chromium, page string, files map[string][]byte) (told <-chan string) {
+	t.Helper()
+	posted := make(chan string, 8)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, page) })
+	mux.HandleFunc("POST /told", func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		posted <- string(body)
+	})
+	for path, file := range files {
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) { w.Write(file) })
+	}
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	start(t, chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+		"--disable-background-networking", "--disable-component-update", "--disable-sync",
+		"--user-data-dir="+t.TempDir(), server.URL)
+	return posted
+}
+
+// expectTold waits until the page has said these things, in this order.
+func expectTold(t *testing.T, told <-chan string, wants ...string) {
+	t.Helper()
+	for _, want := range wants {
+		select {
+		case got := <-told:
+			if got != want {
+				t.Fatalf("the page says %q, want %q", got, want)
+			}
+		case <-time.After(patience):
+			t.Fatalf("the page did not say %q in time", want)
+		}
+	}
 }
 
 const rawPage = `<!doctype html>

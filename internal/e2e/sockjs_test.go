@@ -2,13 +2,9 @@ package e2e
 
 import (
 	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
-	"time"
 )
 
 // sockjsNode starts a node that serves SockJS.
@@ -49,31 +45,9 @@ func TestSockJSInBrowser(t *testing.T) {
 	}
 	chromium := needChromium(t)
 	n := sockjsNode(t)
-	told := make(chan string, 8)
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintf(w, sockjsPage, "http://"+n.addr+"/sockjs/hubs/chat?access_token="+chatToken(t)+"&subprotocol=json.sluice.v1")
-	})
-	mux.HandleFunc("GET /sockjs.js", func(w http.ResponseWriter, _ *http.Request) { w.Write(script) })
-	mux.HandleFunc("POST /told", func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		told <- string(body)
-	})
-	server := httptest.NewServer(mux)
-	defer server.Close()
-	start(t, chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-		"--disable-background-networking", "--disable-component-update", "--disable-sync",
-		"--user-data-dir="+t.TempDir(), server.URL)
-	for _, want := range []string{"over xhr-streaming", "heard h\u00e9llo"} {
-		select {
-		case got := <-told:
-			if got != want {
-				t.Fatalf("the page says %q, want %q", got, want)
-			}
-		case <-time.After(patience):
-			t.Fatalf("the page did not say %q in time", want)
-		}
-	}
+	address := "http://" + n.addr + "/sockjs/hubs/chat?access_token=" + chatToken(t) + "&subprotocol=json.sluice.v1"
+	told := openPage(t, chromium, fmt.Sprintf(sockjsPage, address), map[string][]byte{"/sockjs.js": script})
+	expectTold(t, told, "over xhr-streaming", "heard h\u00e9llo")
 }
 
 const sockjsPage = `<!doctype html>
