@@ -53,7 +53,7 @@ func TestVerifyCall(t *testing.T) {
 			wantReason(t, v.VerifyCall(r, now), tt.want)
 			wantReason(t, v.VerifyCall(r, now), tt.want) // from the cache
 			wantReason(t, v.VerifyCall(r, now.Add(time.Hour)), TokenExpired)
-			wantReason(t, v.withKeys([]Key{{Secret: "another key, of 32 bytes or more"}}).VerifyCall(r, now), TokenSignature)
+			wantReason(t, v.withOwn(nil, Tenant{Keys: []Key{{Secret: "another key, of 32 bytes or more"}}}).VerifyCall(r, now), TokenSignature)
 		})
 	}
 }

@@ -30,7 +30,7 @@ func (c *callCache) open(v *Verifier, token string) (*payload, *Refusal) {
 	if p != nil {
 		return p, nil
 	}
-	p, refusal := v.open(token)
+	p, refusal := v.open(token, v.key)
 	if refusal != nil {
 		return nil, refusal
 	}

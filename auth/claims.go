@@ -18,6 +18,7 @@ import (
 type payload struct {
 	jwt.RegisteredClaims `json:"-"` // only to be a jwt.Claims; the parser does not look inside
 
+	Issuing   lenient     `json:"iss"`
 	Expires   numericDate `json:"exp"`
 	NotBefore numericDate `json:"nbf"`
 	IssuedAt  numericDate `json:"iat"`
@@ -31,6 +32,8 @@ type payload struct {
 	CompatGroup texts  `json:"webpubsub.group"`
 	LongSubject string `json:"http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier"`
 	LongRole    texts  `json:"http://schemas.microsoft.com/ws/2008/06/identity/claims/role"`
+
+	issuer *issuer // whose key verified the token; nil for the configured keys
 }
 
 // UnmarshalJSON is called by the JWT parser, through encoding/json.
@@ -50,7 +53,11 @@ func (p *payload) roles() []string { return append(p.Role, p.LongRole...) }
 
 // groups returns the groups, sorted, each once.
 func (p *payload) groups() ([]string, *Refusal) {
-	all := append(p.Group, p.CompatGroup...)
+	return validGroups(append(p.Group, p.CompatGroup...))
+}
+
+// validGroups sorts the names of groups, which it may change.
+func validGroups(all []string) ([]string, *Refusal) {
 	for _, name := range all {
 		if !ValidGroup(name) {
 			return nil, Refuse(TokenGroupInvalid, "the token names a group that is empty, too long or not text")
@@ -71,6 +78,21 @@ func (t *texts) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	v, err := dec.ReadToken()
 	if err == nil {
 		*t = texts{v.String()}
+	}
+	return err
+}
+
+// lenient is a claim that counts where it is a string, and is else skipped.
+type lenient string
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (l *lenient) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	if dec.PeekKind() != '"' {
+		return dec.SkipValue()
+	}
+	v, err := dec.ReadToken()
+	if err == nil {
+		*l = lenient(v.String())
 	}
 	return err
 }

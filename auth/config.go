@@ -38,6 +38,11 @@ type Config struct {
 	// when its last token has expired.
 	Keys []Key `yaml:"keys"`
 
+	// Issuers are identity providers whose tokens let clients in, at most 16. A hub
+	// that has keys or issuers of its own takes none of theirs. Their tokens do not
+	// call the HTTP API. Default none.
+	Issuers []Issuer `yaml:"issuers"`
+
 	// Endpoints are the addresses for which tokens must be made, such as
 	// https://chat.example.com: scheme, host and port of the token's aud claim.
 	// By default only the path of aud counts, /client/hubs/{hub}: behind a
@@ -93,6 +98,7 @@ func (c *Config) Validate(report func(key, problem string)) {
 		report("keys", "no key, so no token can be verified; make one with: openssl rand -hex 32")
 	}
 	ValidateKeys("keys", c.Keys, report)
+	ValidateIssuers("issuers", c.Issuers, report)
 	for i, e := range c.Endpoints {
 		if _, err := parseEndpoint(e); err != nil {
 			report(fmt.Sprintf("endpoints[%d]", i), err.Error())

@@ -19,6 +19,7 @@ const (
 	TokenGroupInvalid Reason = "token_group_invalid" // names a group that cannot exist
 	TicketUnknown     Reason = "ticket_unknown"      // never made for the hub, or used, or expired a while ago
 	TicketExpired     Reason = "ticket_expired"      // not used in time
+	IssuerUnavailable Reason = "issuer_unavailable"  // the keys of its issuer are not here yet
 	OriginDenied      Reason = "origin_denied"       // pages of that origin may not connect
 
 	CertificateMissing Reason = "certificate_missing" // the hub takes nobody without a client certificate
@@ -31,7 +32,7 @@ func Reasons() []Reason {
 	return []Reason{
 		TokenMissing, TokenMalformed, TokenTooLarge, TokenAlgorithm, TokenSignature,
 		TokenExpired, TokenNotYetValid, TokenAudience, TokenRevoked, TokenGroupInvalid,
-		TicketUnknown, TicketExpired, OriginDenied, CertificateMissing, CertificateUser,
+		TicketUnknown, TicketExpired, IssuerUnavailable, OriginDenied, CertificateMissing, CertificateUser,
 	}
 }
 
@@ -40,6 +41,8 @@ func (r Reason) status() int {
 	switch r {
 	case TokenGroupInvalid:
 		return http.StatusBadRequest
+	case IssuerUnavailable:
+		return http.StatusServiceUnavailable
 	case OriginDenied:
 		return http.StatusForbidden
 	}

@@ -15,9 +15,12 @@ func TestReasonsAreLabels(t *testing.T) {
 			t.Errorf("%q is no label, or there twice", r)
 		}
 		seen[r] = true
-		if s := auth.Refuse(r, "x").Status; s < 400 || s > 499 {
+		if s := auth.Refuse(r, "x").Status; (s < 400 || s > 499) != (r == auth.IssuerUnavailable) {
 			t.Errorf("%q has status %d", r, s)
 		}
+	}
+	if s := auth.Refuse(auth.IssuerUnavailable, "x").Status; s != 503 {
+		t.Errorf("an issuer that is away has status %d", s)
 	}
 	if s := auth.Refuse(auth.OriginDenied, "x").Status; s != 403 {
 		t.Errorf("a denied origin has status %d", s)

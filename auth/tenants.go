@@ -35,6 +35,7 @@ type tenant struct {
 // Tenant is what is a hub's own; what is empty is taken from the configuration.
 type Tenant struct {
 	Keys       []Key
+	Issuers    []Issuer
 	Origins    []string
 	ClientCert ClientCert
 }
@@ -56,8 +57,10 @@ func NewTenants(cfg Config, hubs map[string]Tenant) (*Tenants, error) {
 	}
 	for name, h := range hubs {
 		own := t.common
+		if len(h.Keys) > 0 || len(h.Issuers) > 0 {
+			own.verifier = verifier.withOwn(cfg.Keys, h)
+		}
 		if len(h.Keys) > 0 {
-			own.verifier = verifier.withKeys(h.Keys)
 			own.signing = signing(h.Keys)
 		}
 		if len(h.Origins) > 0 {
@@ -71,6 +74,22 @@ func NewTenants(cfg Config, hubs map[string]Tenant) (*Tenants, error) {
 		}
 	}
 	return t, nil
+}
+
+// Trust gives every issuer the source of its keys; until then its tokens are refused
+// for now. Call it once, before any Verify.
+func (t *Tenants) Trust(source func(Issuer) KeySource) {
+	trust := func(v *Verifier) {
+		for _, i := range v.issuers {
+			i.source = source(i.Issuer)
+		}
+	}
+	trust(t.common.verifier)
+	for _, own := range t.own {
+		if own.verifier != t.common.verifier {
+			trust(own.verifier)
+		}
+	}
 }
 
 // Verify is [Verifier.Verify] with what verifies the tokens for the hub, whose

@@ -14,9 +14,12 @@ type Verifier struct {
 	// Static after NewVerifier.
 	parser       *jwt.Parser
 	key          jwt.Keyfunc // a closure, so that printing a Verifier shows no key
+	clientKey    jwt.Keyfunc // as key, and for the tokens of issuers
 	audience     audience
 	leeway       time.Duration
 	maxTokenSize int
+
+	issuers []*issuer
 
 	permissions *interner
 	calls       *callCache
@@ -35,12 +38,13 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 		// The parser checks the signature only: times depend on the now of the
 		// caller and the audience on the hub.
 		parser:       jwt.NewParser(jwt.WithValidMethods(algorithms), jwt.WithStrictDecoding(), jwt.WithoutClaimsValidation()),
-		key:          newKeys(cfg.Keys).choose,
+		issuers:      newIssuers(cfg.Issuers),
 		leeway:       cfg.Leeway,
 		maxTokenSize: cfg.MaxTokenSize,
 		permissions:  &interner{},
 		calls:        newCallCache(),
 	}
+	v.use(cfg.Keys)
 	for _, e := range cfg.Endpoints {
 		o, _ := parseEndpoint(e) // validated above
 		v.audience.endpoints = append(v.audience.endpoints, o)
@@ -48,19 +52,46 @@ func NewVerifier(cfg Config) (*Verifier, error) {
 	return v, nil
 }
 
-// withKeys returns a verifier that differs by its keys. Roles mean the same to
-// both, so they share the memory of what was compiled.
-func (v *Verifier) withKeys(configured []Key) *Verifier {
+// withOwn returns a verifier for a hub that has keys or issuers of its own, and so
+// takes no tokens of common issuers. Roles mean the same to both, so they share the
+// memory of what was compiled.
+func (v *Verifier) withOwn(common []Key, own Tenant) *Verifier {
 	w := *v
-	w.key = newKeys(configured).choose
+	w.issuers = newIssuers(own.Issuers)
+	if len(own.Keys) > 0 {
+		common = own.Keys
+	}
+	w.use(common)
 	w.calls = newCallCache()
 	return &w
+}
+
+// use sets the keys of a verifier that has its issuers.
+func (v *Verifier) use(configured []Key) {
+	v.key = newKeys(configured).choose
+	v.clientKey = v.key
+	if len(v.issuers) == 0 {
+		return
+	}
+	own, issuers := v.key, v.issuers
+	v.clientKey = func(t *jwt.Token) (any, error) {
+		p := t.Claims.(*payload)
+		for _, i := range issuers {
+			if i.Issuer.Issuer == string(p.Issuing) {
+				p.issuer = i
+				return i.choose(t)
+			}
+		}
+		return own(t)
+	}
 }
 
 // Verify checks a token that was presented for a hub, and returns what it says.
 // The error is a *Refusal. An empty token is refused as missing.
 //
-// It reads these claims and skips all others, iss among them:
+// A token whose claim iss is one of Config.Issuers is verified with the keys of that
+// provider and read as Issuer says. Of all others it reads these claims and skips the
+// rest:
 //
 //	exp                              required
 //	nbf                              optional
@@ -71,7 +102,14 @@ func (v *Verifier) withKeys(configured []Key) *Verifier {
 //	sluice.group, webpubsub.group    one or several, both together
 //	jti                              optional
 func (v *Verifier) Verify(token, hub string, now time.Time) (Identity, error) {
-	p, refusal := v.open(token)
+	p, refusal := v.open(token, v.clientKey)
+	if refusal == nil && p.issuer != nil {
+		id, refusal := p.issuer.identify(token, p, now, v)
+		if refusal != nil {
+			return Identity{}, refusal
+		}
+		return id, nil
+	}
 	if refusal == nil {
 		refusal = v.check(p, hub, now)
 	}
@@ -95,7 +133,7 @@ func (v *Verifier) Verify(token, hub string, now time.Time) (Identity, error) {
 }
 
 // open parses a token and checks its signature.
-func (v *Verifier) open(token string) (*payload, *Refusal) {
+func (v *Verifier) open(token string, key jwt.Keyfunc) (*payload, *Refusal) {
 	switch {
 	case token == "":
 		return nil, Refuse(TokenMissing, "the request carries no token")
@@ -105,7 +143,7 @@ func (v *Verifier) open(token string) (*payload, *Refusal) {
 		return nil, Refuse(TokenMalformed, "the token is not a JWT")
 	}
 	p := &payload{}
-	parsed, err := v.parser.ParseWithClaims(token, p, v.key)
+	parsed, err := v.parser.ParseWithClaims(token, p, key)
 	switch {
 	case err == nil:
 		return p, nil
@@ -115,6 +153,10 @@ func (v *Verifier) open(token string) (*payload, *Refusal) {
 		return nil, Refuse(TokenMalformed, "the token is not a JWT")
 	case errors.Is(err, errCritical):
 		return nil, Refuse(TokenMalformed, errCritical.Error())
+	case errors.Is(err, errKeysAway):
+		return nil, Refuse(IssuerUnavailable, errKeysAway.Error()+"; try again")
+	case errors.Is(err, errUnknownKey):
+		return nil, Refuse(TokenSignature, errUnknownKey.Error())
 	case errors.Is(err, errNoKey) || !knows(parsed.Method):
 		return nil, Refuse(TokenAlgorithm, "the token is signed with an algorithm that none of the keys is for")
 	}

@@ -186,10 +186,18 @@ func (g *Gateway) identify(r *http.Request, hubName string) (auth.Identity, *eng
 	return id, nil
 }
 
+// fetching is when a client may come again whose token needs keys that are being
+// fetched: most providers have answered by then.
+const fetching = time.Second
+
 // refused answers with what auth found wrong.
 func refused(err error) *engine.Refusal {
 	if r, ok := errors.AsType[*auth.Refusal](err); ok {
-		return &engine.Refusal{Status: r.Status, Label: string(r.Reason), Reason: r.Detail}
+		refusal := &engine.Refusal{Status: r.Status, Label: string(r.Reason), Reason: r.Detail}
+		if r.Reason == auth.IssuerUnavailable {
+			refusal.RetryAfter = fetching
+		}
+		return refusal
 	}
 	return &engine.Refusal{Status: http.StatusUnauthorized, Label: string(auth.TokenMalformed), Reason: err.Error()}
 }

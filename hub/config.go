@@ -46,7 +46,7 @@ type Config struct {
 	// those go first that nothing was added to for longest. Default 256MiB.
 	MaxNodeHistoryBytes int `yaml:"max_node_history_bytes" unit:"bytes"`
 
-	// Defaults holds for every hub that does not set its own. Keys, Origins,
+	// Defaults holds for every hub that does not set its own. Keys, Issuers, Origins,
 	// ClientCert and Label are for single hubs only: auth.keys and auth.origins
 	// are those of all.
 	Defaults Tenant `yaml:"defaults"`
@@ -57,6 +57,10 @@ type Tenant struct {
 	// Keys verify the tokens of this hub, instead of auth.keys, by the same
 	// rules: several at once are for rotation. Default: those of auth.keys.
 	Keys []auth.Key `yaml:"keys"`
+
+	// Issuers are the identity providers whose tokens let clients into this hub, and
+	// no others. Default: those of auth.issuers, unless the hub has keys of its own.
+	Issuers []auth.Issuer `yaml:"issuers"`
 
 	// Origins are the web pages that may connect to this hub, instead of
 	// auth.origins and written like them. Default: those of auth.origins.
@@ -235,6 +239,7 @@ func (t Tenant) or(d Tenant) Tenant {
 	}
 	return Tenant{
 		Keys:                  t.Keys,
+		Issuers:               t.Issuers,
 		Origins:               t.Origins,
 		ClientCert:            t.ClientCert,
 		Label:                 t.Label,
@@ -339,6 +344,7 @@ func (t *Tenant) validate(prefix string, report func(key, problem string)) {
 		report(prefix+".label", fmt.Sprintf("longer than %d bytes", maxLabel))
 	}
 	auth.ValidateKeys(prefix+".keys", t.Keys, report)
+	auth.ValidateIssuers(prefix+".issuers", t.Issuers, report)
 	auth.ValidateOrigins(prefix+".origins", t.Origins, report)
 }
 
@@ -346,6 +352,9 @@ func (t *Tenant) validate(prefix string, report func(key, problem string)) {
 func (t *Tenant) validateDefaults(prefix string, report func(key, problem string)) {
 	if len(t.Keys) > 0 {
 		report(prefix+".keys", "the keys of all hubs are auth.keys")
+	}
+	if len(t.Issuers) > 0 {
+		report(prefix+".issuers", "the issuers of all hubs are auth.issuers")
 	}
 	if len(t.Origins) > 0 {
 		report(prefix+".origins", "the origins of all hubs are auth.origins")

@@ -20,6 +20,7 @@ var sluice = house{
 		"sluice/internal/tools/gotest": 0,
 		"sluice/shard":                 0,
 
+		"sluice/auth/jwks":        1,
 		"sluice/bench/gnetserver": 1,
 		"sluice/bench/swarm":      1,
 		"sluice/engine/certs":     1,

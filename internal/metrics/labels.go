@@ -35,7 +35,7 @@ var handshakeRejections = each(
 	// the gateway: nowhere to go
 	"invalid_hub", "mode", "subprotocol", "unknown_hub", "unknown_path",
 	// auth.Reasons: may not come in
-	"certificate_missing", "certificate_user", "origin_denied", "ticket_expired", "ticket_unknown", "token_algorithm", "token_audience", "token_expired", "token_group_invalid", "token_malformed",
+	"certificate_missing", "certificate_user", "issuer_unavailable", "origin_denied", "ticket_expired", "ticket_unknown", "token_algorithm", "token_audience", "token_expired", "token_group_invalid", "token_malformed",
 	"token_missing", "token_not_yet_valid", "token_revoked", "token_signature", "token_too_large",
 	// SockJS: no room for another session; the token is not that of the session
 	"session_limit", "session_denied",

@@ -43,6 +43,7 @@ type Node struct {
 	TLSHandshakes        *CounterVec // result
 	ProxyHeaders         *CounterVec // result
 	CertificateReloads   *CounterVec // result
+	IssuerFetches        *CounterVec // result
 	CertificateExpiry    *Gauge      // seconds of Unix time
 	TLSHandshakeDuration *Histogram  // nanoseconds
 	HeartbeatTimeouts    *Counter
@@ -123,6 +124,8 @@ func New() *Node {
 	n.TLSHandshakeDuration = n.histogram("sluice_tls_handshake_duration_seconds", "Time of the TLS handshakes that succeeded, waiting for the client included.",
 		nanosecond, durations(time.Millisecond, 10*time.Second)...)
 	n.CertificateReloads = n.counterVec("sluice_tls_certificate_reloads_total", "Times that changed certificate files were read, by result; those before stay in force after a failure.",
+		[]string{"result"}, each("ok", "failed"))
+	n.IssuerFetches = n.counterVec("sluice_issuer_key_fetches_total", "Times that an identity provider was asked for its keys, by result; those before stay in force for a day after a failure.",
 		[]string{"result"}, each("ok", "failed"))
 	n.CertificateExpiry = n.gauge("sluice_tls_certificate_expiry_timestamp_seconds", "When the first of the certificates in force expires, in Unix time; 0 without TLS.")
 	n.ProxyHeaders = n.counterVec("sluice_proxy_headers_total", "PROXY headers expected at the beginning of connections, by what came of them.",

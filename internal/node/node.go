@@ -14,6 +14,7 @@ import (
 
 	"sluice/api"
 	"sluice/auth"
+	"sluice/auth/jwks"
 	"sluice/engine"
 	"sluice/engine/certs"
 	"sluice/gateway"
@@ -33,7 +34,8 @@ type Node struct {
 
 	listeners []net.Listener // for addresses()
 	certs     *certs.Store   // nil where no TLS is spoken
-	watcher   sync.WaitGroup // watchCertificates
+	watcher   sync.WaitGroup // watchCertificates, the keys of issuers
+	issuers   []*jwks.Set
 	opsAddr   net.Addr
 	ops       *http.Server
 	opsDone   chan error
@@ -69,6 +71,7 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 	if err != nil {
 		return nil, fmt.Errorf("auth: %w", err)
 	}
+	n.trustIssuers(tenants, m)
 	cfg.Engine.Handshakes = cfg.TLS.Handshakes
 	if len(cfg.TLS.Listen) > 0 {
 		if n.certs, err = certs.Open(cfg.TLS.Options(), time.Now()); err != nil {
@@ -112,6 +115,7 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 		go func() { n.publicDone <- n.public.Serve(n.engine.HTTPListener()) }()
 	}
 	go n.tickHubs()
+	n.fetchKeys()
 	if n.certs != nil {
 		n.watcher.Go(func() { n.watchCertificates(m) })
 		n.watcher.Go(n.obtainCertificates)
@@ -139,7 +143,7 @@ func (n *Node) tickHubs() {
 func tenants(cfg hub.Config) map[string]auth.Tenant {
 	own := make(map[string]auth.Tenant, len(cfg.Hubs))
 	for name, t := range cfg.Hubs {
-		own[name] = auth.Tenant{Keys: t.Keys, Origins: t.Origins, ClientCert: t.ClientCert}
+		own[name] = auth.Tenant{Keys: t.Keys, Issuers: t.Issuers, Origins: t.Origins, ClientCert: t.ClientCert}
 	}
 	return own
 }
