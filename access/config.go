@@ -109,7 +109,6 @@ const (
 
 // Validate reports every problem with its key, relative to this struct.
 func (c *Config) Validate(report func(key, problem string)) {
-	c.Rules.validate("rules", report)
 	for i, p := range c.Exempt {
 		checkMasked(fmt.Sprintf("exempt[%d]", i), p, report)
 	}

@@ -112,32 +112,37 @@ func (g *Guard) Exempt(a netip.Addr) bool {
 	return !a.IsValid() || g.exempt.Contains(a.Unmap().WithZone(""))
 }
 
-// Knows judges an address as soon as it is known, before anything was read: whoever
-// is denied or banned is not listened to. An empty answer lets it in.
-func (g *Guard) Knows(a netip.Addr) Reason {
-	switch {
-	case !a.IsValid():
-		return ""
-	case !g.rules.Allows(a):
-		return Denied
-	case g.bannedFor(a, g.now()) > 0:
-		return Banned
+// Judge judges an address as soon as it is known, by the rules of all hubs and by
+// what it has done before. It counts nothing and returns nil for a yes.
+func (g *Guard) Judge(a netip.Addr) *Refusal {
+	if !a.IsValid() {
+		return nil
 	}
-	return ""
+	if !g.rules.Allows(a) {
+		return denied
+	}
+	if left := g.bannedFor(a, g.now()); left > 0 {
+		return banned(left)
+	}
+	return nil
 }
 
 // Handshake judges an opening handshake for a hub, or a session that is opened over
 // HTTP, and counts it. It returns nil for a yes.
 func (g *Guard) Handshake(a netip.Addr, hub string) *Refusal {
+	if refusal := g.Judge(a); refusal != nil {
+		return refusal
+	}
 	if a.IsValid() {
-		if set := g.HubRules(hub, false); !g.rules.Allows(a) || set != nil && !set.Allows(a) {
-			return denied
+		g.rules.shadow(a)
+		if set := g.HubRules(hub, false); set != nil {
+			set.shadow(a)
+			if !set.Allows(a) {
+				return denied
+			}
 		}
 	}
 	now := g.now()
-	if left := g.bannedFor(a, now); left > 0 {
-		return banned(left)
-	}
 	if !g.node.Take(int64(now), 1) {
 		return nodeRate
 	}

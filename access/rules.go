@@ -95,21 +95,16 @@ func (r *Rules) sources() [listKinds]source {
 
 // Validate reports every problem with its key, relative to this struct. It reads
 // the files.
-func (r *Rules) Validate(report func(key, problem string)) { r.validate("", report) }
-
-func (r *Rules) validate(prefix string, report func(key, problem string)) {
-	if prefix != "" {
-		prefix += "."
-	}
+func (r *Rules) Validate(report func(key, problem string)) {
 	for _, s := range r.sources() {
 		for i, text := range s.ranges {
 			if _, err := ParseRange(text); err != nil {
-				report(fmt.Sprintf("%s%s[%d]", prefix, s.key, i), err.Error())
+				report(fmt.Sprintf("%s[%d]", s.key, i), err.Error())
 			}
 		}
 		if s.file != "" {
 			if _, err := readRanges(s.file); err != nil {
-				report(prefix+s.key+"_file", err.Error())
+				report(s.key+"_file", err.Error())
 			}
 		}
 	}

@@ -154,15 +154,16 @@ func (s *Set) Size(l List) int {
 // Shadowed returns how many clients the shadow rules would have refused.
 func (s *Set) Shadowed() uint64 { return s.shadowed.Load() }
 
-// Allows tells whether clients of an address may connect, and counts it if the
-// shadow rules would not have it. It does not allocate.
+// Allows tells whether clients of an address may connect. It does not allocate.
 func (s *Set) Allows(a netip.Addr) bool {
-	t := s.tables.Load()
-	a = a.Unmap().WithZone("")
-	if t.refuse(ShadowAllow, a) {
+	return !s.tables.Load().refuse(Allow, a.Unmap().WithZone(""))
+}
+
+// shadow counts a client that the shadow rules would refuse.
+func (s *Set) shadow(a netip.Addr) {
+	if s.tables.Load().refuse(ShadowAllow, a.Unmap().WithZone("")) {
 		s.shadowed.Add(1)
 	}
-	return !t.refuse(Allow, a)
 }
 
 // refuse asks an allow list and the deny list that follows it.

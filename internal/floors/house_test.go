@@ -5,6 +5,7 @@ var sluice = house{
 	floors: map[string]int{
 		"sluice/auth":                  0,
 		"sluice/bench/hdr":             0,
+		"sluice/engine/forwarded":      0,
 		"sluice/engine/proxyproto":     0,
 		"sluice/engine/wheel":          0,
 		"sluice/frame":                 0,
@@ -20,6 +21,7 @@ var sluice = house{
 		"sluice/internal/tools/gotest": 0,
 		"sluice/shard":                 0,
 
+		"sluice/access":           1,
 		"sluice/auth/jwks":        1,
 		"sluice/bench/gnetserver": 1,
 		"sluice/bench/swarm":      1,
@@ -55,6 +57,7 @@ var sluice = house{
 	homes: map[string][]string{
 		"github.com/panjf2000/gnet/v2":       {"sluice/engine", "sluice/bench/gnetserver"},
 		"github.com/gobwas/ws":               {"sluice/frame", "sluice/engine"},
+		"github.com/gaissmai/bart":           {"sluice/access"},
 		"github.com/golang-jwt/jwt/v5":       {"sluice/auth"},
 		"golang.org/x/crypto":                {"sluice/engine/certs"},
 		"github.com/VictoriaMetrics/metrics": {"sluice/internal/metrics"},

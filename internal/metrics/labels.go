@@ -37,6 +37,8 @@ var handshakeRejections = each(
 	// auth.Reasons: may not come in
 	"certificate_missing", "certificate_user", "issuer_unavailable", "origin_denied", "ticket_expired", "ticket_unknown", "token_algorithm", "token_audience", "token_expired", "token_group_invalid", "token_malformed",
 	"token_missing", "token_not_yet_valid", "token_revoked", "token_signature", "token_too_large",
+	// access.Reasons: the address
+	"address_banned", "address_connections", "address_denied", "address_http", "address_pending", "address_rate", "node_rate",
 	// SockJS: no room for another session; the token is not that of the session
 	"session_limit", "session_denied",
 )
@@ -104,3 +106,6 @@ func each(values ...string) [][]string {
 	}
 	return combinations
 }
+
+// addressLists are the lists of package access.
+var addressLists = []string{"allow", "deny", "shadow_allow", "shadow_deny"}

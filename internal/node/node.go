@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sluice/access"
 	"sluice/api"
 	"sluice/auth"
 	"sluice/auth/jwks"
@@ -27,10 +28,12 @@ import (
 
 // Node is one running process: listeners, event loops, hubs, operations.
 type Node struct {
-	cfg    config.Config
-	log    *logs.Log
-	engine *engine.Engine
-	hubs   *hub.Node
+	cfg     config.Config
+	metrics *metrics.Node
+	log     *logs.Log
+	engine  *engine.Engine
+	hubs    *hub.Node
+	guard   *access.Guard
 
 	listeners []net.Listener // for addresses()
 	certs     *certs.Store   // nil where no TLS is spoken
@@ -66,6 +69,7 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 		stopClock: make(chan struct{}), clockDone: make(chan struct{}),
 	}
 	m := metrics.New()
+	n.metrics = m
 
 	tenants, err := auth.NewTenants(cfg.Auth, tenants(cfg.Hub))
 	if err != nil {
@@ -78,13 +82,19 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 			return nil, fmt.Errorf("tls: %w", err)
 		}
 	}
+	cfg.Engine.Proxy = cfg.Proxy
 	n.engine = engine.New(cfg.Engine, m, log.Logger)
+	if n.guard, err = access.New(cfg.Access, hubRules(cfg.Hub), cfg.Proxy.Trusted); err != nil {
+		return nil, fmt.Errorf("access: %w", err)
+	}
+	n.engine.Protect(n.guard)
 	n.hubs = hub.New(cfg.Hub, len(n.engine.Loops()))
 	n.hubs.Measure(m.FanOut)
 	n.hubs.Verify(func(string) hub.Verifier { return tenants })
 	gate := gateway.New(gateway.Options{
 		Hubs:     n.hubs,
 		Tenants:  tenants,
+		Guard:    n.guard,
 		Cookie:   cfg.Auth.Cookie,
 		Compat:   !cfg.DisableCompat,
 		EchoPath: cfg.EchoPath,
@@ -111,11 +121,12 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 	}
 	if cfg.API.Public || n.sockjs != nil {
 		n.public, n.publicDone = api.Server(n.publicPages(handler, data)), make(chan error, 1)
-		engine.SeeTLS(n.public)
+		n.engine.Introduce(n.public)
 		go func() { n.publicDone <- n.public.Serve(n.engine.HTTPListener()) }()
 	}
 	go n.tickHubs()
 	n.fetchKeys()
+	n.watcher.Go(func() { n.watchRules(m) })
 	if n.certs != nil {
 		n.watcher.Go(func() { n.watchCertificates(m) })
 		n.watcher.Go(n.obtainCertificates)
@@ -156,7 +167,9 @@ func (n *Node) dataPlane(tenants *auth.Tenants, m *metrics.Node) http.Handler {
 			h, ok := n.hubs.Hub(name)
 			return h, ok
 		},
-		Authorize: func(r *http.Request, hub string) error { return tenants.Verifier(hub).VerifyCall(r, time.Now()) },
+		Authorize: func(r *http.Request, hub string) error {
+			return n.watchFailures(r, tenants.Verifier(hub).VerifyCall(r, time.Now()))
+		},
 		Revoke: func(hub string, what auth.Revocation, keep time.Duration) error {
 			return tenants.Revoke(hub, what, time.Now(), keep)
 		},
@@ -179,6 +192,7 @@ func (n *Node) dataPlane(tenants *auth.Tenants, m *metrics.Node) http.Handler {
 func (n *Node) publicPages(gate engine.HTTPHandler, data http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
+		case !n.welcome(w, r):
 		case !gate.ServesHTTP(r):
 			n.engine.TakeBack(w, r)
 		case n.sockjs != nil && n.sockjs.Serves(r):
