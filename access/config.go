@@ -25,8 +25,8 @@ type Config struct {
 	Exempt []netip.Prefix `yaml:"exempt"`
 
 	// MaxPending bounds the sockets of one address that have not finished their
-	// opening handshake; one more is closed as soon as it is accepted. Default:
-	// half of engine.max_pending_handshakes.
+	// opening handshake; one more is closed as soon as it is accepted. Default 512,
+	// or half of engine.max_pending_handshakes where that is another number.
 	MaxPending int `yaml:"max_pending"`
 
 	// MaxConnections bounds the WebSocket connections of one address; one more is
@@ -34,8 +34,8 @@ type Config struct {
 	MaxConnections int `yaml:"max_connections"`
 
 	// MaxHTTPConnections bounds the connections of one address that net/http
-	// serves; one more is answered 429. Default: half of
-	// engine.max_http_connections.
+	// serves; one more is answered 429. Default 128, or half of
+	// engine.max_http_connections where that is another number.
 	MaxHTTPConnections int `yaml:"max_http_connections"`
 
 	// MaxHandshakesPerSecond bounds the opening handshakes, and the sessions
@@ -44,8 +44,8 @@ type Config struct {
 	MaxHandshakesPerSecond int `yaml:"max_handshakes_per_second"`
 
 	// HandshakeBurst is how many of these may come at once after a while without
-	// any: an office behind one address comes back together. Default ten seconds'
-	// worth.
+	// any: an office behind one address comes back together. Default none; where
+	// there is a rate, ten seconds' worth of it.
 	HandshakeBurst int `yaml:"handshake_burst"`
 
 	// MaxNodeHandshakesPerSecond bounds the opening handshakes of all addresses

@@ -96,13 +96,18 @@ func (e *Engine) clientOf(h http.Header, peer net.Addr) net.Addr {
 	return net.TCPAddrFromAddrPort(client)
 }
 
-// tell has the connection know its client by another address than the socket's.
+// mayTell reports whether requests from a peer may tell the address of the client.
+func (e *Engine) mayTell(peer net.Addr) bool {
+	return e.cfg.Proxy.canonicalHeader() != "" && e.cfg.Proxy.believes(addrOf(peer))
+}
+
+// tell has the connection know its client by the address that the request tells.
 func (c *Conn) tell(client net.Addr) {
-	if s, ok := c.gc.(*session); ok {
-		s.Conn = &proxied{Conn: c.socket(), remote: client}
-		return
+	gc := c.gc
+	if s, ok := gc.(*session); ok {
+		gc = s.Conn
 	}
-	c.gc = &proxied{Conn: c.socket(), remote: client}
+	gc.(*proxied).remote = client // it mayTell, or there was no such address
 }
 
 // settleIn counts the connection for the address of its client; false where that
