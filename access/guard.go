@@ -143,21 +143,25 @@ func (g *Guard) Handshake(a netip.Addr, hub string) *Refusal {
 		}
 	}
 	now := g.now()
+	if !g.inTime(a, int64(now)) { // before the node's limit, which others need
+		return tooFast
+	}
 	if !g.node.Take(int64(now), 1) {
 		return nodeRate
 	}
+	return nil
+}
+
+// inTime counts a handshake of an address, where it has not had too many.
+func (g *Guard) inTime(a netip.Addr, now int64) (yes bool) {
 	limit := int64(g.cfg.MaxHandshakesPerSecond)
 	if limit == 0 || g.Exempt(a) {
-		return nil
+		return true
 	}
-	admitted := false
-	g.records.with(nameOf(a), int64(now), func(r *record) {
-		admitted = spend(&r.paid, int64(now), int64(time.Second)/limit, int64(g.cfg.HandshakeBurst))
+	g.records.with(nameOf(a), now, func(r *record) {
+		yes = spend(&r.paid, now, int64(time.Second)/limit, int64(g.cfg.HandshakeBurst))
 	})
-	if !admitted {
-		return tooFast
-	}
-	return nil
+	return yes
 }
 
 // spend books one unit that costs so many nanoseconds, where no more than burst of

@@ -67,6 +67,9 @@ var listNames = [listKinds]string{"allow", "deny", "shadow_allow", "shadow_deny"
 // String returns the name of the list for metrics, the API and people.
 func (l List) String() string { return listNames[l] }
 
+// Lists returns all of them.
+func Lists() []List { return []List{Allow, Deny, ShadowAllow, ShadowDeny} }
+
 // ParseList returns the list of that name.
 func ParseList(name string) (List, bool) {
 	for i, n := range listNames {

@@ -62,8 +62,9 @@ var requestRefusals = each("duplicate", "forbidden", "group_full", "handler_fail
 
 // apiOperations are those of package api.
 var apiOperations = []string{
-	"add_connection", "add_to_groups", "add_user", "allowed", "close_all", "close_connection", "close_group", "close_user",
-	"create_ticket", "generate_token", "grant", "has_connection", "has_group", "has_user", "history", "list_group", "list_user", "presence", "remove_connection",
+	"add_address_rule", "add_connection", "add_node_address_rule", "add_to_groups", "add_user", "allowed", "close_all", "close_connection", "close_group", "close_user",
+	"create_ticket", "end_ban", "generate_token", "grant", "has_connection", "has_group", "has_user", "history", "list_address_rules", "list_bans", "list_group", "list_node_address_rules", "list_user", "presence",
+	"remove_address_rule", "remove_connection", "remove_node_address_rule",
 	"remove_connection_from_all", "remove_from_groups", "remove_user", "remove_user_from_all", "revoke", "revoke_tokens",
 	"send_many", "send_to_all", "send_to_connection", "send_to_group", "send_to_user",
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sluice/access"
+	"sluice/api"
 	"sluice/auth"
 	"sluice/engine"
 	"sluice/hub"
@@ -84,4 +85,16 @@ func (n *Node) observeAddresses(m *metrics.Node) {
 	m.AddressBans.Set(s.Bans)
 	m.AddressesTracked.Set(float64(s.Tracked))
 	m.AddressesEvicted.Set(s.Evicted)
+}
+
+// nodeCalls returns the HTTP API about the node as a whole. It takes the keys of all
+// hubs: who has those can let anybody in anywhere, but for hubs with their own.
+func (n *Node) nodeCalls(tenants *auth.Tenants, m *metrics.Node) http.Handler {
+	return api.NewNode(api.Node{
+		Authorize: func(r *http.Request) error {
+			return n.watchFailures(r, tenants.Verifier("").VerifyCall(r, time.Now()))
+		},
+		Guard:   n.guard,
+		Observe: observeCalls(m),
+	})
 }

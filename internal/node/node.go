@@ -105,11 +105,11 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 	n.observe(m)
 
 	data := n.dataPlane(tenants, m)
-	onOps := data
+	onOps, aboutNode := data, n.nodeCalls(tenants, m)
 	if cfg.API.Disable {
-		onOps = nil
+		onOps, aboutNode = nil, nil
 	}
-	if err := n.listen(ctx, m, onOps); err != nil {
+	if err := n.listen(ctx, m, onOps, aboutNode); err != nil {
 		return nil, err
 	}
 	if err := n.engine.Start(handler); err != nil {
@@ -161,7 +161,6 @@ func tenants(cfg hub.Config) map[string]auth.Tenant {
 
 // dataPlane returns the HTTP API for back ends.
 func (n *Node) dataPlane(tenants *auth.Tenants, m *metrics.Node) http.Handler {
-	durations := m.APIDuration.Recorder()
 	return api.NewData(api.Data{
 		Hub: func(name string) (api.Backend, bool) {
 			h, ok := n.hubs.Hub(name)
@@ -177,14 +176,22 @@ func (n *Node) dataPlane(tenants *auth.Tenants, m *metrics.Node) http.Handler {
 		Ticket: func(c auth.Claims, life time.Duration) (string, error) {
 			return tenants.IssueTicket(c, life, time.Now())
 		},
-		Observe: func(operation string, status int, took time.Duration) {
-			m.APIRequests.With(operation, metrics.StatusClass(status)).Inc()
-			durations.Observe(uint64(took))
-		},
+		Observe: observeCalls(m),
+		AddressRules: n.guard.HubRules,
+
 		MaxBody: int64(n.cfg.API.MaxBody),
 
 		MaxCallsPerSecond: n.cfg.API.MaxCallsPerSecond,
 	})
+}
+
+// observeCalls counts the calls of the HTTP API.
+func observeCalls(m *metrics.Node) func(operation string, status int, took time.Duration) {
+	durations := m.APIDuration.Recorder()
+	return func(operation string, status int, took time.Duration) {
+		m.APIRequests.With(operation, metrics.StatusClass(status)).Inc()
+		durations.Observe(uint64(took))
+	}
 }
 
 // publicPages returns what is served on the client port beside the event loops:
@@ -205,7 +212,7 @@ func (n *Node) publicPages(gate engine.HTTPHandler, data http.Handler) http.Hand
 
 // listen opens every listener, or none: an operator who mistyped one address
 // does not get half a node.
-func (n *Node) listen(ctx context.Context, m *metrics.Node, data http.Handler) error {
+func (n *Node) listen(ctx context.Context, m *metrics.Node, data, aboutNode http.Handler) error {
 	ops, err := net.Listen("tcp", n.cfg.Ops)
 	if err != nil {
 		return fmt.Errorf("operations: listen on %s: %w", n.cfg.Ops, err)
@@ -228,6 +235,7 @@ func (n *Node) listen(ctx context.Context, m *metrics.Node, data http.Handler) e
 
 		SlowConsumers: n.slowConsumers,
 		Data:          data,
+		Node:          aboutNode,
 	}))
 	go func() { n.opsDone <- n.ops.Serve(ops) }()
 	return nil
