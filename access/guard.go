@@ -60,6 +60,9 @@ func New(cfg Config, hubs map[string]Rules, proxies []netip.Prefix) (*Guard, err
 	}
 	own := make(map[string]*Set, len(hubs))
 	for hub, r := range hubs {
+		if r.Empty() {
+			continue
+		}
 		set, serr := NewSet(r)
 		if serr != nil {
 			err = errors.Join(err, fmt.Errorf("hub %s: %w", hub, serr))

@@ -96,6 +96,16 @@ func (r *Rules) sources() [listKinds]source {
 	}
 }
 
+// Empty reports whether there are no rules at all.
+func (r *Rules) Empty() bool {
+	for _, s := range r.sources() {
+		if len(s.ranges) > 0 || s.file != "" {
+			return false
+		}
+	}
+	return true
+}
+
 // Validate reports every problem with its key, relative to this struct. It reads
 // the files.
 func (r *Rules) Validate(report func(key, problem string)) {

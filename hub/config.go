@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"time"
 
@@ -369,7 +368,7 @@ func (t *Tenant) validateDefaults(prefix string, report func(key, problem string
 	if c := t.ClientCert; c.User != "" || c.Required {
 		report(prefix+".client_cert", "who clients are by their certificates is set for a single hub")
 	}
-	if !reflect.ValueOf(t.Addresses).IsZero() {
+	if !t.Addresses.Empty() {
 		report(prefix+".addresses", "the rules of all hubs are access.rules")
 	}
 	if t.Label != "" {

@@ -51,6 +51,7 @@ func commands() []command {
 		{"close", "end connections", closeConnections},
 		{"check", "report everything that is wrong with a configuration", check},
 		{"config", "print the configuration in force and where each value comes from", printConfig},
+		{"explain", "say which rule lets a client in or refuses it, and why", explainRules},
 		{"doctor", "say what on this machine would stop that many connections", diagnose},
 		{"bench", "put a server under load and say what it cost", benchmark},
 		{"version", "print version and commit", version},

@@ -35,13 +35,14 @@ var sluice = house{
 		"sluice/gateway": 4,
 		"sluice/sockjs":  4,
 
-		"sluice/bench":           5, // meets a server over its sockets only
-		"sluice/internal/config": 5,
-		"sluice/internal/node":   6,
-		"sluice/internal/cli":    7,
-		"sluice/bench/figures":   8, // runs the binary
-		"sluice/examples/notify": 8, // uses a running node from outside
-		"sluice":                 8,
+		"sluice/bench":            5, // meets a server over its sockets only
+		"sluice/internal/config":  5,
+		"sluice/internal/explain": 6,
+		"sluice/internal/node":    6,
+		"sluice/internal/cli":     7,
+		"sluice/bench/figures":    8, // runs the binary
+		"sluice/examples/notify":  8, // uses a running node from outside
+		"sluice":                  8,
 
 		"sluice/internal/e2e":             9,
 		"sluice/internal/e2e/conformance": 9,
