@@ -49,6 +49,7 @@ func commands() []command {
 		{"users", "list and change what is about a user", users},
 		{"connections", "ask about and change one connection", connections},
 		{"close", "end connections", closeConnections},
+		{"addresses", "say from which addresses clients may connect, and end bans", addresses},
 		{"check", "report everything that is wrong with a configuration", check},
 		{"config", "print the configuration in force and where each value comes from", printConfig},
 		{"explain", "say which rule lets a client in or refuses it, and why", explainRules},
