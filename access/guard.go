@@ -224,7 +224,7 @@ func (g *Guard) bannedFor(a netip.Addr, now time.Duration) (left time.Duration) 
 
 func banned(left time.Duration) *Refusal {
 	r := *TooMany(Banned)
-	r.Detail, r.RetryAfter = "this address has failed too often to say who it is", left
+	r.Detail, r.RetryAfter = "too many attempts from this address have failed to prove who it is", left
 	return &r
 }
 
