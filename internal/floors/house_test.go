@@ -26,6 +26,8 @@ var sluice = house{
 		"sluice/engine/certs":     1,
 		"sluice/internal/systemd": 1,
 
+		"sluice/internal/testkit/provider": 1,
+
 		"sluice/engine": 3,
 		"sluice/hub":    3,
 
@@ -50,12 +52,16 @@ var sluice = house{
 		"sluice/internal/e2e/conformance",
 		"sluice/internal/floors",
 		"sluice/internal/testkit",
+		"sluice/internal/testkit/provider",
 		"sluice/internal/tools/gotest",
 	},
 	homes: map[string][]string{
 		"github.com/panjf2000/gnet/v2":       {"sluice/engine", "sluice/bench/gnetserver"},
 		"github.com/gobwas/ws":               {"sluice/frame", "sluice/engine"},
 		"github.com/golang-jwt/jwt/v5":       {"sluice/auth"},
+		"github.com/zitadel/oidc/v3":         {"sluice/internal/testkit/provider"},
+		"github.com/go-jose/go-jose/v4":      {"sluice/internal/testkit/provider"},
+		"golang.org/x/oauth2":                {"sluice/internal/testkit/provider"},
 		"golang.org/x/crypto":                {"sluice/engine/certs"},
 		"github.com/VictoriaMetrics/metrics": {"sluice/internal/metrics"},
 		"github.com/getkin/kin-openapi":      {"sluice/api"}, // in its tests
