@@ -30,7 +30,7 @@ const (
 // starting.
 func (c *Config) warn(report func(key, text string)) {
 	d := c.WithDefaults()
-	if a, err := parseAddress(d.Ops); err == nil && !a.local() {
+	if a, err := parseAddress(d.Ops); err == nil && !a.local() && !d.OpsLogin.Enabled() {
 		if d.OpsPprof {
 			report("ops_pprof", fmt.Sprintf("shows what is in memory, secrets too, to everybody who reaches %s", d.Ops))
 		}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sluice/api"
+	"sluice/api/login"
 	"sluice/auth"
 	"sluice/auth/jwks"
 	"sluice/engine"
@@ -99,7 +100,14 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 	if cfg.API.Disable {
 		onOps = nil
 	}
-	if err := n.listen(ctx, m, onOps); err != nil {
+	guard, err := login.New(cfg.OpsLogin, login.Options{
+		Observe: func(result string) { m.OpsLogins.With(result).Inc() },
+		Log:     log.Logger,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ops_login: %w", err)
+	}
+	if err := n.listen(ctx, m, onOps, guard); err != nil {
 		return nil, err
 	}
 	if err := n.engine.Start(handler); err != nil {
@@ -191,7 +199,7 @@ func (n *Node) publicPages(gate engine.HTTPHandler, data http.Handler) http.Hand
 
 // listen opens every listener, or none: an operator who mistyped one address
 // does not get half a node.
-func (n *Node) listen(ctx context.Context, m *metrics.Node, data http.Handler) error {
+func (n *Node) listen(ctx context.Context, m *metrics.Node, data http.Handler, guard api.Login) error {
 	ops, err := net.Listen("tcp", n.cfg.Ops)
 	if err != nil {
 		return fmt.Errorf("operations: listen on %s: %w", n.cfg.Ops, err)
@@ -214,6 +222,7 @@ func (n *Node) listen(ctx context.Context, m *metrics.Node, data http.Handler) e
 
 		SlowConsumers: n.slowConsumers,
 		Data:          data,
+		Login:         guard,
 	}))
 	go func() { n.opsDone <- n.ops.Serve(ops) }()
 	return nil

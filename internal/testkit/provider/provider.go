@@ -10,7 +10,6 @@ package provider
 
 import (
 	"crypto/rand"
-	"crypto/tls"
 	"io"
 	"log"
 	"net/http"
@@ -53,7 +52,7 @@ func Start(t testing.TB, clients ...Client) *Provider {
 		p.Register(c)
 	}
 	p.server = httptest.NewUnstartedServer(nil)
-	p.server.TLS = &tls.Config{Certificates: []tls.Certificate{trusted(t).Issue("localhost", nil)}}
+	p.server.TLS = ServerTLS(t)
 	p.URL = "https://" + p.server.Listener.Addr().String()
 	p.server.Config.Handler = p.faults(p.pages(t))
 	p.server.Config.ErrorLog = log.New(io.Discard, "", 0) // every connection that SetDown cuts

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"os"
 	"path/filepath"
@@ -41,4 +42,9 @@ func (p *Provider) CertFile(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// ServerTLS returns what a server of a test needs to be trusted as the provider is.
+func ServerTLS(t testing.TB) *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{trusted(t).Issue("localhost", nil)}}
 }
