@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 )
 
@@ -19,12 +20,13 @@ func private(h http.Header) {
 }
 
 // say answers with a text.
-func (l *Login) say(w http.ResponseWriter, status int, text string) {
-	l.answer(w, status, "text/plain; charset=utf-8", text)
+func say(w http.ResponseWriter, status int, text string) {
+	private(w.Header())
+	send(w, status, "text/plain; charset=utf-8", text)
 }
 
-func (l *Login) answer(w http.ResponseWriter, status int, contentType, body string) {
-	private(w.Header())
+// send writes an answer.
+func send(w http.ResponseWriter, status int, contentType, body string) {
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
@@ -34,11 +36,11 @@ func (l *Login) answer(w http.ResponseWriter, status int, contentType, body stri
 // fail answers a login that has come to nothing, and counts it.
 func (l *Login) fail(w http.ResponseWriter, status int, result, text string) {
 	l.opts.Observe(result)
-	l.say(w, status, text)
+	say(w, status, text)
 }
 
 // redirect sends a browser to an address that is not of its making.
-func (l *Login) redirect(w http.ResponseWriter, r *http.Request, status int, address string) {
+func redirect(w http.ResponseWriter, r *http.Request, status int, address string) {
 	private(w.Header())
 	http.Redirect(w, r, address, status)
 }
@@ -56,10 +58,15 @@ func (a *awayLog) begin(issuer string, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !a.away {
-		text := err.Error()
-		a.log.Error("nobody can log in to the operations pages", "issuer", issuer, "error", text[:min(len(text), maxError)])
+		a.log.Error("nobody can log in to the operations pages", "issuer", issuer, "error", brief(err))
 	}
 	a.away = true
+}
+
+// brief returns the beginning of an error: the libraries quote whole answers.
+func brief(err error) string {
+	text := err.Error()
+	return strings.ToValidUTF8(text[:min(len(text), maxError)], "")
 }
 
 func (a *awayLog) over() {

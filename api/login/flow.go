@@ -31,7 +31,7 @@ type state struct {
 func (l *Login) start(w http.ResponseWriter, r *http.Request) {
 	to := localPath(r.URL.Query().Get("to"))
 	if _, ok := l.session(r); ok {
-		l.redirect(w, r, http.StatusSeeOther, l.cfg.URL+to)
+		redirect(w, r, http.StatusSeeOther, l.cfg.URL+to)
 		return
 	}
 	ctx, leave, ok := l.enter(w, r)
@@ -52,7 +52,7 @@ func (l *Login) start(w http.ResponseWriter, r *http.Request) {
 		To:       to,
 		Ends:     l.now().Add(stateLife).Unix(),
 	}
-	l.redirect(w, r, http.StatusFound, f.oauth.AuthCodeURL(l.states.seal(s), oidc.Nonce(s.Nonce), oauth2.S256ChallengeOption(s.Verifier)))
+	redirect(w, r, http.StatusFound, f.oauth.AuthCodeURL(l.states.seal(s), oidc.Nonce(s.Nonce), oauth2.S256ChallengeOption(s.Verifier)))
 }
 
 // browser returns what tells this browser from others, which it remembers as long
@@ -122,7 +122,7 @@ func (l *Login) admit(w http.ResponseWriter, r *http.Request, u user, to string)
 	l.opts.Log.Info("login for the operations pages", "subject", u.subject, "remote", r.RemoteAddr)
 	http.SetCookie(w, l.cookie(l.sessionCookie, l.sessions.begin(u.subject, l.now()), l.cfg.SessionLife))
 	l.opts.Observe(resultOK)
-	l.redirect(w, r, http.StatusSeeOther, l.cfg.URL+to)
+	redirect(w, r, http.StatusSeeOther, l.cfg.URL+to)
 }
 
 // failBy answers a login that the provider did not vouch for.
@@ -136,6 +136,8 @@ func (l *Login) failBy(w http.ResponseWriter, err error) {
 		l.fail(w, http.StatusServiceUnavailable, resultAway, "the identity provider cannot be reached, so nobody can log in; try again\n")
 		return
 	}
-	l.opts.Log.Warn("the identity provider did not confirm a login for the operations pages", "error", err.Error()[:min(len(err.Error()), maxError)])
+	if l.lines.Take(l.now().UnixNano(), 1) { // strangers get here with made-up codes
+		l.opts.Log.Warn("the identity provider did not confirm a login for the operations pages", "error", brief(err))
+	}
 	l.fail(w, http.StatusForbidden, resultRefused, "the identity provider did not confirm the login; go to "+startPath+" to begin again\n")
 }

@@ -17,6 +17,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"sluice/internal/rate"
 )
 
 // The pages of the login.
@@ -76,6 +78,7 @@ type Login struct {
 	sessions *sessions
 	underway chan struct{} // as many as wait for the provider
 	away     awayLog
+	lines    *rate.Limiter // of the log, about logins that were not confirmed
 }
 
 // New returns a login. The error says what Validate would have.
@@ -88,6 +91,7 @@ func New(cfg Config, o Options) (*Login, error) {
 		sessions:    newSessions(cfg.SessionLife),
 		underway:    make(chan struct{}, maxUnderway),
 		away:        awayLog{log: o.Log},
+		lines:       rate.New(1),
 	}
 	if cfg.Enabled() {
 		var err error
@@ -143,7 +147,7 @@ func (l *Login) Protect(page http.Handler) http.Handler {
 			page.ServeHTTP(w, r)
 			return
 		}
-		l.demand(w, r)
+		l.demand(w, r, l.challenge(), "this page needs a login; open it in a browser\n")
 	})
 }
 
@@ -154,16 +158,11 @@ func (l *Login) ProtectMetrics(page http.Handler) http.Handler {
 		return page
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if l.hasToken(r) {
+		if _, ok := l.session(r); ok || l.hasToken(r) {
 			page.ServeHTTP(w, r)
 			return
 		}
-		if _, ok := l.session(r); ok {
-			page.ServeHTTP(w, r)
-			return
-		}
-		w.Header().Set("WWW-Authenticate", `Bearer realm="metrics"`)
-		l.demand(w, r)
+		l.demand(w, r, `Bearer realm="metrics"`, "this page needs the metrics token\n")
 	})
 }
 
@@ -172,20 +171,23 @@ func (l *Login) hasToken(r *http.Request) bool {
 	return strings.EqualFold(scheme, "Bearer") && equal(strings.TrimSpace(token), string(l.cfg.MetricsToken))
 }
 
-// demand answers a request that lacks a session.
-func (l *Login) demand(w http.ResponseWriter, r *http.Request) {
+// demand answers a request that lacks a session: browsers are sent to log in,
+// others get the challenge.
+func (l *Login) demand(w http.ResponseWriter, r *http.Request, challenge, text string) {
 	if l.cfg.Enabled() && isBrowser(r) {
-		w.Header().Del("WWW-Authenticate")
 		// To the host of the configuration: cookies of another would be lost on
 		// the way back.
-		l.redirect(w, r, http.StatusFound, l.cfg.URL+startPath+"?to="+url.QueryEscape(localPath(r.URL.RequestURI())))
+		redirect(w, r, http.StatusFound, l.cfg.URL+startPath+"?to="+url.QueryEscape(localPath(r.URL.RequestURI())))
 		return
 	}
-	if w.Header().Get("WWW-Authenticate") == "" {
-		// Of draft-broyer-http-cookie-auth: there is no registered scheme for this.
-		w.Header().Set("WWW-Authenticate", `Cookie realm="operations pages", form-action="`+startPath+`", cookie-name=`+l.sessionCookie)
-	}
-	l.say(w, http.StatusUnauthorized, "this page needs a login; open it in a browser\n")
+	w.Header().Set("WWW-Authenticate", challenge)
+	say(w, http.StatusUnauthorized, text)
+}
+
+// challenge is of draft-broyer-http-cookie-auth: there is no registered scheme for
+// what only a browser can do, and RFC 9110 section 15.5.2 wants one.
+func (l *Login) challenge() string {
+	return `Cookie realm="operations pages", form-action="` + startPath + `", cookie-name=` + l.sessionCookie
 }
 
 // isBrowser tells somebody who can log in from a program.

@@ -1,7 +1,9 @@
 package login_test
 
 import (
+	"bytes"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -30,7 +32,24 @@ type site struct {
 
 	mu      sync.Mutex // guards what follows
 	ahead   time.Duration
+	frozen  time.Time // zero while the clock goes
 	results []string
+	log     bytes.Buffer
+}
+
+// Write takes a line of the log.
+func (s *site) Write(line []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.log.Write(line)
+}
+
+// logged returns the log since the last time.
+func (s *site) logged() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer s.log.Reset()
+	return s.log.String()
 }
 
 // start runs a site for the users of a provider who are in the group ops.
@@ -67,7 +86,7 @@ func start(t *testing.T, change func(*login.Config)) *site {
 // newLogin returns what another process with the same configuration has.
 func (s *site) newLogin() *login.Login {
 	s.t.Helper()
-	l, err := login.New(s.cfg, login.Options{Observe: s.observe, Now: s.now})
+	l, err := login.New(s.cfg, login.Options{Observe: s.observe, Now: s.now, Log: slog.New(slog.NewTextHandler(s, nil))})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -85,7 +104,17 @@ func (s *site) observe(result string) {
 func (s *site) now() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.frozen.IsZero() {
+		return s.frozen
+	}
 	return time.Now().Add(s.ahead)
+}
+
+// freeze stops the clock of the site.
+func (s *site) freeze() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.frozen = time.Now()
 }
 
 // later moves the clock of the site.
@@ -385,10 +414,21 @@ func TestReplay(t *testing.T) {
 	if status, body := b.get(address); status != http.StatusOK {
 		t.Fatalf("%d %s", status, body)
 	}
-	if status, body := b.get(address); status != http.StatusForbidden {
+	status, body := b.get(address)
+	if status != http.StatusForbidden {
 		t.Errorf("a second time: %d %s", status, body)
 	}
 	s.expect("ok", "refused")
+	seen := s.logged() + body
+	if !strings.Contains(seen, "subject=u-1") || !strings.Contains(seen, "invalid_grant") {
+		t.Errorf("the log has neither login:\n%s", seen)
+	}
+	query, _ := url.Parse(address)
+	for _, secret := range []string{query.Query().Get("code"), query.Query().Get("state"), client.Secret, b.cookie(sessionCookie)} {
+		if strings.Contains(seen, secret) {
+			t.Errorf("%q shows in\n%s", secret, seen)
+		}
+	}
 	thief := s.browser()
 	thief.set("__Host-sluice_login", b.cookie("__Host-sluice_login"))
 	if status, _ := thief.get(address); status != http.StatusForbidden || thief.loggedIn() {
@@ -544,6 +584,22 @@ func TestProviderAway(t *testing.T) {
 	s.p.SetDown(false)
 	if status, _ := other.get("/"); status != http.StatusOK {
 		t.Errorf("after that: %d", status)
+	}
+}
+
+// TestWrongSecret: the log says what is wrong with the configuration, not the
+// browser, and strangers cannot fill it.
+func TestWrongSecret(t *testing.T) {
+	s := start(t, func(c *login.Config) { c.ClientSecret = "of another client" })
+	s.freeze()
+	for range 5 {
+		if status, body := s.browser().get("/"); status != http.StatusForbidden || strings.Contains(body, "_client") {
+			t.Errorf("%d %s", status, body)
+		}
+	}
+	s.expect("refused", "refused", "refused", "refused", "refused")
+	if log := s.logged(); !strings.Contains(log, "_client") || strings.Contains(log, "of another client") || strings.Count(log, "\n") != 1 {
+		t.Errorf("log:\n%s", log)
 	}
 }
 
