@@ -13,6 +13,7 @@ import (
 
 	"sluice/access"
 	"sluice/api"
+	"sluice/api/login"
 	"sluice/auth"
 	"sluice/engine"
 	"sluice/hub"
@@ -28,9 +29,13 @@ type Config struct {
 	Listen []string `yaml:"listen"`
 
 	// Ops is the address of the operations listener, /healthz, /readyz and
-	// /metrics. It asks for no credentials: keep it off the internet. Default:
-	// "127.0.0.1:8081".
+	// /metrics. It asks for no credentials unless ops_login says so: keep it off
+	// the internet. Default: "127.0.0.1:8081".
 	Ops string `yaml:"ops"`
+
+	// OpsLogin asks for a login at an identity provider before the operations
+	// pages are shown.
+	OpsLogin login.Config `yaml:"ops_login"`
 
 	// OpsPprof serves Go's profiles under /debug/pprof/ on the operations
 	// listener. Default: false. They show memory contents, and taking one
@@ -137,6 +142,7 @@ func (c Config) WithDefaults() Config {
 		c.Listen = []string{":8080"}
 	}
 	c.Ops = cmp.Or(c.Ops, "127.0.0.1:8081")
+	c.OpsLogin = c.OpsLogin.WithDefaults()
 	c.Log = c.Log.WithDefaults()
 	c.TLS = c.TLS.WithDefaults()
 	c.Drain.Grace = cmp.Or(c.Drain.Grace, 5*time.Second)

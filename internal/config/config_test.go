@@ -122,11 +122,13 @@ func TestValidate(t *testing.T) {
 	}
 }
 
+const withLogin = "ops_login:\n  issuer: https://login.example.com\n  client_id: ops\n  url: https://ops.example.com\n  allow: {subjects: [\"*\"]}"
+
 func TestWarnings(t *testing.T) {
 	for _, tt := range []struct{ name, yaml, want string }{
 		{"none", "hub: {hubs: {chat: {}}}", ""},
 		{"operations for all", "hub: {hubs: {chat: {}}}\nops: \":8081\"",
-			`f:2: ops: ":8081" is reachable from other machines and asks for no credentials; make sure that a firewall keeps it off the internet`},
+			`f:2: ops: ":8081" is reachable from other machines and asks for no credentials; make sure that a firewall keeps it off the internet, or set ops_login`},
 		{"operations on loopback", "hub: {hubs: {chat: {}}}\nops: \"[::1]:8081\"", ""},
 		{"operations on localhost", "hub: {hubs: {chat: {}}}\nops: \"localhost:8081\"", ""},
 		{"echo", "hub: {hubs: {chat: {}}}\necho_path: /echo", "f:2: echo_path: anybody can connect to /echo, without a token"},
@@ -134,8 +136,11 @@ func TestWarnings(t *testing.T) {
 			"f:2: drain.window: to stop takes up to 5m15s with drain.grace and 10s for slow clients, longer than systemd (90s) and Kubernetes (30s) wait before they kill; raise TimeoutStopSec or terminationGracePeriodSeconds"},
 		{"drain that just ends in time", "hub: {hubs: {chat: {}}}\ndrain: {grace: 20s, window: 1m}", ""},
 		{"profiles for all", "hub: {hubs: {chat: {}}}\nops: \":8081\"\nops_pprof: true",
-			`f:2: ops: ":8081" is reachable from other machines and asks for no credentials; make sure that a firewall keeps it off the internet` + "\n" +
+			`f:2: ops: ":8081" is reachable from other machines and asks for no credentials; make sure that a firewall keeps it off the internet, or set ops_login` + "\n" +
 				"f:3: ops_pprof: shows what is in memory, secrets too, to everybody who reaches :8081"},
+		{"operations with a login", "hub: {hubs: {chat: {}}}\nops: \":8081\"\nops_pprof: true\n" + withLogin + "\n  metrics_token: 0123456789abcdef", ""},
+		{"metrics without one", "hub: {hubs: {chat: {}}}\nops: \":8081\"\n" + withLogin,
+			"f:3: ops_login.metrics_token: without it, /metrics shows the names of hubs to everybody who reaches :8081"},
 		{"profiles on loopback", "hub: {hubs: {chat: {}}}\nops_pprof: true", ""},
 		{"any page with cookies", "hub: {hubs: {chat: {}}}\nauth: {origins: [\"*\"]}",
 			`f:2: auth.origins: with "*" any web page can act as its visitor where the token is in a cookie; name the pages, or set auth.cookie to "-"`},

@@ -49,6 +49,10 @@ var tlsHandshakes = each("full", "resumed", "client_gone", "draining", "failed",
 // proxyHeaders are what comes of waiting for a PROXY header.
 var proxyHeaders = each("accepted", "client_gone", "draining", "failed", "malformed", "refused", "timeout", "untrusted")
 
+// opsLogins are what comes of logins for the operations pages: those of package
+// api/login.
+var opsLogins = each("ok", "busy", "forbidden", "provider_unavailable", "refused", "state")
+
 // droppedMessages are why a message did not reach a client.
 // The names of slow-consumer policies are those of frame.Overflow.
 var droppedMessages = each("conflate", "drop_newest", "drop_oldest", "expired", "loop_overloaded", "slow_consumer")

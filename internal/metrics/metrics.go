@@ -50,6 +50,7 @@ type Node struct {
 	ProxyHeaders         *CounterVec // result
 	CertificateReloads   *CounterVec // result
 	IssuerFetches        *CounterVec // result
+	OpsLogins            *CounterVec // result
 	CertificateExpiry    *Gauge      // seconds of Unix time
 	TLSHandshakeDuration *Histogram  // nanoseconds
 	HeartbeatTimeouts    *Counter
@@ -143,6 +144,8 @@ func New() *Node {
 		[]string{"result"}, each("ok", "failed"))
 	n.IssuerFetches = n.counterVec("sluice_issuer_key_fetches_total", "Times that an identity provider was asked for its keys, by result; those before stay in force for a day after a failure.",
 		[]string{"result"}, each("ok", "failed"))
+	n.OpsLogins = n.counterVec("sluice_ops_logins_total", "Logins for the operations pages, by what came of them.",
+		[]string{"result"}, opsLogins)
 	n.CertificateExpiry = n.gauge("sluice_tls_certificate_expiry_timestamp_seconds", "When the first of the certificates in force expires, in Unix time; 0 without TLS.")
 	n.ProxyHeaders = n.counterVec("sluice_proxy_headers_total", "PROXY headers expected at the beginning of connections, by what came of them.",
 		[]string{"result"}, proxyHeaders)

@@ -14,6 +14,7 @@ import (
 
 	"sluice/access"
 	"sluice/api"
+	"sluice/api/login"
 	"sluice/auth"
 	"sluice/auth/jwks"
 	"sluice/engine"
@@ -109,7 +110,25 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 	if cfg.API.Disable {
 		onOps, aboutNode = nil, nil
 	}
-	if err := n.listen(ctx, m, onOps, aboutNode); err != nil {
+	guard, err := login.New(cfg.OpsLogin, login.Options{
+		Observe: func(result string) { m.OpsLogins.With(result).Inc() },
+		Log:     log.Logger,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ops_login: %w", err)
+	}
+	pages := api.NewOps(api.Ops{
+		Healthy:      n.healthy,
+		Ready:        n.ready,
+		WriteMetrics: m.WritePrometheus,
+		Pprof:        n.cfg.OpsPprof,
+
+		SlowConsumers: n.slowConsumers,
+		Data:          onOps,
+		Node:          aboutNode,
+		Login:         guard,
+	})
+	if err := n.listen(ctx, pages); err != nil {
 		return nil, err
 	}
 	if err := n.engine.Start(handler); err != nil {
@@ -176,7 +195,7 @@ func (n *Node) dataPlane(tenants *auth.Tenants, m *metrics.Node) http.Handler {
 		Ticket: func(c auth.Claims, life time.Duration) (string, error) {
 			return tenants.IssueTicket(c, life, time.Now())
 		},
-		Observe: observeCalls(m),
+		Observe:      observeCalls(m),
 		AddressRules: n.guard.HubRules,
 
 		MaxBody: int64(n.cfg.API.MaxBody),
@@ -212,7 +231,7 @@ func (n *Node) publicPages(gate engine.HTTPHandler, data http.Handler) http.Hand
 
 // listen opens every listener, or none: an operator who mistyped one address
 // does not get half a node.
-func (n *Node) listen(ctx context.Context, m *metrics.Node, data, aboutNode http.Handler) error {
+func (n *Node) listen(ctx context.Context, pages http.Handler) error {
 	ops, err := net.Listen("tcp", n.cfg.Ops)
 	if err != nil {
 		return fmt.Errorf("operations: listen on %s: %w", n.cfg.Ops, err)
@@ -227,16 +246,7 @@ func (n *Node) listen(ctx context.Context, m *metrics.Node, data, aboutNode http
 		n.listeners = append(n.listeners, ln)
 	}
 	n.opsAddr = ops.Addr()
-	n.ops = api.Server(api.NewOps(api.Ops{
-		Healthy:      n.healthy,
-		Ready:        n.ready,
-		WriteMetrics: m.WritePrometheus,
-		Pprof:        n.cfg.OpsPprof,
-
-		SlowConsumers: n.slowConsumers,
-		Data:          data,
-		Node:          aboutNode,
-	}))
+	n.ops = api.Server(pages)
 	go func() { n.opsDone <- n.ops.Serve(ops) }()
 	return nil
 }
