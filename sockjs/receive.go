@@ -200,7 +200,7 @@ func (s *Server) answer(ctx context.Context, n *session, a *answer) {
 		text, last := n.next(scratch[:0])
 		if len(text) == 0 {
 			select {
-			case <-n.wake:
+			case <-n.Wake():
 				continue
 			case <-ctx.Done():
 				continue

@@ -24,6 +24,7 @@ import (
 	"sluice/frame"
 	"sluice/hub"
 	"sluice/internal/budget"
+	"sluice/internal/outbox"
 )
 
 // Admission is a yes to a client.
@@ -137,8 +138,11 @@ func (s *Server) create(r *http.Request, t target, transport string, a Admission
 	}
 	n := &session{
 		server: s, key: t.key(), hubName: auth.CanonicalHub(t.hub), transport: transport, proof: s.proof(r), loop: loop,
-		wake: make(chan struct{}, 1), attached: true,
+		attached: true,
 	}
+	n.Outbox = outbox.New(outbox.Options{
+		Limit: s.cfg.MaxQueueBytes, Node: s.queued, Dropped: s.dropped, Closed: func() { n.leave(false) },
+	})
 	s.mu.Lock()
 	_, exists := s.sessions[n.key]
 	full := len(s.sessions) >= s.cfg.MaxSessions
