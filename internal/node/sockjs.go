@@ -30,7 +30,7 @@ func (n *Node) withSockJS(gate *gateway.Gateway, tenants *auth.Tenants, m *metri
 		Loops: loops,
 		Admit: func(r *http.Request, hub string, offered []string) (sockjs.Admission, *engine.Refusal) {
 			a, refusal := gate.Admit(r, hub, offered)
-			return sockjs.Admission(a), refusal
+			return sockjs.Admission{Subprotocol: a.Subprotocol, Expires: a.Expires, Loop: a.Loop, Open: a.Open}, refusal
 		},
 		AllowOrigin: func(hub, origin, host string) bool { return tenants.Origins(hub).Allow(origin, host) },
 		Cookie:      n.cfg.Auth.Cookie,
