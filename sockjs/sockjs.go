@@ -220,19 +220,7 @@ func (s *Server) Drain(ctx context.Context, window, reconnectAfter time.Duration
 		leaving = append(leaving, n)
 	}
 	s.mu.Unlock()
-	if len(leaving) == 0 {
-		return
-	}
-	pause := time.NewTicker(max(time.Microsecond, window/time.Duration(len(leaving))))
-	defer pause.Stop()
-	for _, n := range leaving {
-		n.drain(reconnectAfter)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			return
-		}
-	}
+	outbox.Spread(ctx, window, leaving, func(n *session) { n.drain(reconnectAfter) })
 }
 
 // drain tells the client of one session that the node goes away.
