@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"sluice/access"
 	"sluice/frame"
 )
 
@@ -64,8 +65,10 @@ func (c *Conn) handshake(head, rest []byte) {
 		c.refuse(badRequest("malformed", "cannot parse the request: "+err.Error()), nil)
 		return
 	}
-	if a := c.gc.RemoteAddr(); a != nil {
-		r.RemoteAddr = a.String()
+	peer := c.gc.RemoteAddr()
+	client := l.engine.clientOf(r.Header, peer)
+	if client != nil {
+		r.RemoteAddr = client.String()
 	}
 	if s, ok := c.gc.(*session); ok {
 		state := s.tls.ConnectionState()
@@ -89,6 +92,9 @@ func (c *Conn) handshake(head, rest []byte) {
 		return
 	}
 	o := opening{Acceptance: accept, key: key, request: r}
+	if client != peer {
+		o.client = client
+	}
 	o.deflate, o.extensions = frame.NegotiateDeflate(r.Header["Sec-Websocket-Extensions"], l.engine.cfg.Compression)
 	if o.Loop != nil && o.Loop != l {
 		c.move(o, rest)
@@ -100,9 +106,17 @@ func (c *Conn) handshake(head, rest []byte) {
 // upgrade sends the 101 and opens the connection (RFC 6455 §4.2.2).
 func (c *Conn) upgrade(o *opening) {
 	l := c.loop
+	peer := c.peer()
+	if o.client != nil {
+		c.tell(o.client)
+	}
+	if !c.settleIn() {
+		c.refuse(tooMany(access.Connections), o.request)
+		return
+	}
 	c.dropUnread()
 	c.set(flagUpgraded)
-	l.engine.pending.Add(-1)
+	l.engine.leave(peer)
 	l.engine.connections.Add(1)
 	l.engine.metrics.ConnectionsOpened.Inc()
 	l.handshakes.Observe(1000 * uint64(l.engine.micros()-c.since))
