@@ -369,3 +369,20 @@ func TestAnswers(t *testing.T) {
 		}
 	})
 }
+
+// TestOutlasts: the time limits of the server, a second in these tests, are not for
+// streams.
+func TestOutlasts(t *testing.T) {
+	r := newRig(t, Config{HeartbeatInterval: 100 * time.Millisecond}, nil)
+	s := r.stream(good)
+	s.next()
+	for range 15 {
+		for range 2 {
+			if line, err := s.lines.ReadString('\n'); err != nil {
+				t.Fatalf("%q, %v", line, err)
+			}
+		}
+	}
+	r.send("g", "still there")
+	s.expect("still there")
+}
