@@ -3,6 +3,7 @@ package hub_test
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"sluice/auth"
@@ -124,4 +125,102 @@ func TestListenerOnTheWay(t *testing.T) {
 	if len(ben.link.take()) != 5 {
 		t.Error("another member did not get all")
 	}
+}
+
+// TestListenerIsExact has back ends publish on live loops while listeners come, break
+// off and come back with their place, each time on another loop: over all its lives
+// each gets every message after its first, once and in order.
+func TestListenerIsExact(t *testing.T) {
+	const loops, publishers, each, listeners, lives = 3, 4, 300, 8, 20
+	node := hub.New(hub.Config{Hubs: map[string]hub.Tenant{"chat": {HistoryMessages: publishers * each, HistoryBytes: 1 << 20}}}, loops)
+	h, _ := node.Hub("chat")
+	var live []*liveLoop
+	for i := range loops {
+		live = append(live, startLoop(t, i))
+	}
+	on(live[0], func() { // the group lasts, and so does its epoch
+		if _, err := h.Open(live[0], &fakeLink{}, auth.Identity{Groups: []string{"g"}}, wire.JSONv1{}); err != nil {
+			t.Error(err)
+		}
+	})
+	var publishing, listening sync.WaitGroup
+	for p := range publishers {
+		publishing.Go(func() {
+			for i := range each {
+				h.SendToGroup("g", text(fmt.Sprint(p, i)), hub.Selection{})
+			}
+		})
+	}
+	for i := range listeners {
+		listening.Go(func() {
+			l := listener{t: t, hub: h}
+			for life := range lives {
+				if life == lives-1 {
+					publishing.Wait()
+				}
+				l.live(live[(i+life)%loops])
+			}
+			if l.place.Offset != publishers*each {
+				t.Errorf("listener %d ends at offset %d, want %d", i, l.place.Offset, publishers*each)
+			}
+		})
+	}
+	listening.Wait()
+	for _, l := range live {
+		l.stop()
+	}
+}
+
+// listener is a client over its lives.
+type listener struct {
+	t     *testing.T
+	hub   *hub.Hub
+	place hub.Place
+}
+
+// on runs something on a loop and waits for it.
+func on(l *liveLoop, f func()) {
+	done := make(chan struct{})
+	l.Post(taskFunc(func() { defer close(done); f() }))
+	<-done
+}
+
+// live comes, is there for a few turns of the loop, and goes.
+func (l *listener) live(loop *liveLoop) {
+	c := &client{link: &fakeLink{}}
+	on(loop, func() {
+		w := hub.Listening{MaxPlaces: 1, Returns: l.place.Epoch != "", After: []hub.Place{l.place}}
+		s, past, err := l.hub.OpenListener(loop, c.link, auth.Identity{Groups: []string{"g"}}, wire.JSONv1{}, w)
+		if err != nil || len(past) != 1 || !past[0].Complete {
+			l.t.Errorf("%v, %v", past, err)
+			return
+		}
+		if c.Session = s; l.place.Epoch == "" {
+			l.place = past[0].Before()
+		}
+		for _, m := range past[0].Messages {
+			l.hear(m.Offset)
+		}
+	})
+	for range 3 {
+		on(loop, func() {})
+	}
+	on(loop, func() {
+		if c.Session == nil {
+			return
+		}
+		c.Closed()
+		for _, v := range c.remembered(l.t) {
+			if v.Type == "message" {
+				l.hear(v.Offset)
+			}
+		}
+	})
+}
+
+func (l *listener) hear(offset uint64) {
+	if offset != l.place.Offset+1 {
+		l.t.Errorf("offset %d comes after %d", offset, l.place.Offset)
+	}
+	l.place.Offset = offset
 }
