@@ -24,6 +24,7 @@ import (
 	"sluice/frame"
 	"sluice/hub"
 	"sluice/internal/budget"
+	"sluice/internal/outbox"
 )
 
 // Admission is a yes to a client.
@@ -137,8 +138,11 @@ func (s *Server) create(r *http.Request, t target, transport string, a Admission
 	}
 	n := &session{
 		server: s, key: t.key(), hubName: auth.CanonicalHub(t.hub), transport: transport, proof: s.proof(r), loop: loop,
-		wake: make(chan struct{}, 1), attached: true,
+		attached: true,
 	}
+	n.Outbox = outbox.New(outbox.Options{
+		Limit: s.cfg.MaxQueueBytes, Node: s.queued, Dropped: s.dropped, Closed: func() { n.leave(false) },
+	})
 	s.mu.Lock()
 	_, exists := s.sessions[n.key]
 	full := len(s.sessions) >= s.cfg.MaxSessions
@@ -216,19 +220,7 @@ func (s *Server) Drain(ctx context.Context, window, reconnectAfter time.Duration
 		leaving = append(leaving, n)
 	}
 	s.mu.Unlock()
-	if len(leaving) == 0 {
-		return
-	}
-	pause := time.NewTicker(max(time.Microsecond, window/time.Duration(len(leaving))))
-	defer pause.Stop()
-	for _, n := range leaving {
-		n.drain(reconnectAfter)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			return
-		}
-	}
+	outbox.Spread(ctx, window, leaving, func(n *session) { n.drain(reconnectAfter) })
 }
 
 // drain tells the client of one session that the node goes away.

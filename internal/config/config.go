@@ -19,6 +19,7 @@ import (
 	"sluice/hub"
 	"sluice/internal/logs"
 	"sluice/sockjs"
+	"sluice/sse"
 )
 
 // Config is the configuration of a node. The zero value of a field means its
@@ -82,6 +83,13 @@ type Config struct {
 	// SockJS lets clients in that cannot open a WebSocket.
 	SockJS sockjs.Config `yaml:"sockjs"`
 
+	// SSE serves Server-Sent Events, for clients that only receive.
+	SSE sse.Config `yaml:"sse"`
+
+	// Landing turns the pages on the addresses for clients that are for people and
+	// load balancers.
+	Landing api.LandingConfig `yaml:"landing"`
+
 	// Engine turns the event loops: limits, timeouts, compression.
 	Engine engine.Config `yaml:"engine"`
 }
@@ -113,6 +121,8 @@ func (c *Config) Validate(report func(key, problem string)) {
 	switch p := c.EchoPath; {
 	case p == "/client" || strings.HasPrefix(p, "/client/"):
 		report("echo_path", fmt.Sprintf("%q is where clients connect, with a token; choose another path", p))
+	case strings.HasPrefix(p, "/sse/") && c.SSE.Enable:
+		report("echo_path", fmt.Sprintf("%q is where Server-Sent Events are served; choose another path", p))
 	case p != "" && p[0] != '/':
 		report("echo_path", fmt.Sprintf("%q does not begin with a slash", p))
 	}
@@ -152,6 +162,7 @@ func (c Config) WithDefaults() Config {
 	c.Hub = c.Hub.WithDefaults()
 	c.API = c.API.WithDefaults()
 	c.SockJS = c.SockJS.WithDefaults()
+	c.SSE = c.SSE.WithDefaults()
 	c.Engine = c.Engine.WithDefaults()
 	c.Access = c.Access.WithDefaults(c.Engine.MaxPendingHandshakes, c.Engine.MaxHTTPConnections)
 	return c

@@ -46,6 +46,9 @@ func (c *Config) warn(report func(key, text string)) {
 		report("hub.hubs", "no hub is declared and none is made on first use, so every client will get 404; declare one, or set hub.create_on_first_use")
 	}
 	c.TLS.Expiring(time.Now(), renewal, func(key, text string) { report("tls."+key, text) })
+	if most := c.Engine.WithDefaults().MaxHTTPConnections; d.SSE.Enable && d.SSE.MaxStreams >= most {
+		report("sse.max_streams", fmt.Sprintf("%d leaves nothing of engine.max_http_connections, %d, to the HTTP API and SockJS", d.SSE.MaxStreams, most))
+	}
 	c.warnEngine(report)
 }
 

@@ -13,6 +13,7 @@ var sluice = house{
 		"sluice/hub/wire":              0,
 		"sluice/internal/budget":       0,
 		"sluice/internal/build":        0,
+		"sluice/internal/cors":         0,
 		"sluice/internal/doctor":       0,
 		"sluice/internal/logs":         0,
 		"sluice/internal/metrics":      0,
@@ -26,6 +27,7 @@ var sluice = house{
 		"sluice/bench/gnetserver": 1,
 		"sluice/bench/swarm":      1,
 		"sluice/engine/certs":     1,
+		"sluice/internal/outbox":  1,
 		"sluice/internal/systemd": 1,
 
 		"sluice/internal/testkit/provider": 1,
@@ -37,6 +39,7 @@ var sluice = house{
 		"sluice/api/login": 4,
 		"sluice/gateway":   4,
 		"sluice/sockjs":    4,
+		"sluice/sse":       4,
 
 		"sluice/bench":            5, // meets a server over its sockets only
 		"sluice/internal/config":  5,

@@ -41,6 +41,8 @@ var handshakeRejections = each(
 	"address_banned", "address_connections", "address_denied", "address_http", "address_pending", "address_rate", "node_rate",
 	// SockJS: no room for another session; the token is not that of the session
 	"session_limit", "session_denied",
+	// Server-Sent Events: no room; the hub's own reason, which is among the request refusals; told not to come back; the groups
+	"stream_limit", "stream_refused", "stream_over", "group_forbidden", "invalid_group",
 )
 
 // tlsHandshakes are what comes of a TLS handshake: the first two are successes.

@@ -25,6 +25,7 @@ import (
 	"sluice/internal/logs"
 	"sluice/internal/metrics"
 	"sluice/sockjs"
+	"sluice/sse"
 )
 
 // Node is one running process: listeners, event loops, hubs, operations.
@@ -47,6 +48,7 @@ type Node struct {
 	public     *http.Server // what is served on the client port beside WebSockets; nil where nothing is
 	publicDone chan error
 	sockjs     *sockjs.Server // nil where there is none
+	sse        *sse.Server    // nil where there is none
 
 	stopClock chan struct{}
 	clockDone chan struct{} // closed when the hubs' clock has stopped
@@ -102,7 +104,8 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 		LogUsers: cfg.Log.Users,
 		API:      cfg.API.Public,
 	})
-	handler := n.withSockJS(gate, tenants, m)
+	allowOrigin := func(hub, origin, host string) bool { return tenants.Origins(hub).Allow(origin, host) }
+	handler := n.withStreams(n.withSockJS(gate, allowOrigin, m), gate, allowOrigin, m)
 	n.observe(m)
 
 	data := n.dataPlane(tenants, m)
@@ -138,7 +141,7 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 	for i, ln := range n.listeners {
 		n.engine.Accept(ln, n.entrance(i))
 	}
-	if cfg.API.Public || n.sockjs != nil {
+	if n.servesPublic() {
 		n.public, n.publicDone = api.Server(n.publicPages(handler, data)), make(chan error, 1)
 		n.engine.Introduce(n.public)
 		go func() { n.publicDone <- n.public.Serve(n.engine.HTTPListener()) }()
@@ -211,22 +214,6 @@ func observeCalls(m *metrics.Node) func(operation string, status int, took time.
 		m.APIRequests.With(operation, metrics.StatusClass(status)).Inc()
 		durations.Observe(uint64(took))
 	}
-}
-
-// publicPages returns what is served on the client port beside the event loops:
-// the data plane and SockJS. A request for anything else goes back to a loop.
-func (n *Node) publicPages(gate engine.HTTPHandler, data http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case !n.welcome(w, r):
-		case !gate.ServesHTTP(r):
-			n.engine.TakeBack(w, r)
-		case n.sockjs != nil && n.sockjs.Serves(r):
-			n.sockjs.ServeHTTP(w, r)
-		default:
-			data.ServeHTTP(w, r)
-		}
-	})
 }
 
 // listen opens every listener, or none: an operator who mistyped one address
@@ -333,13 +320,9 @@ func (n *Node) Stop(ctx context.Context) error {
 	drain, cancel := context.WithTimeout(ctx, window+config.SlowClients)
 	defer cancel()
 	begun := time.Now()
-	if n.sockjs != nil { // while the loops go round
-		n.sockjs.Drain(drain, window/2, n.cfg.Engine.RetryAfter)
-	}
+	n.drainHTTP(drain, window/2) // while the loops go round
 	err := n.engine.Shutdown(drain, max(window-time.Since(begun), time.Millisecond))
-	if n.sockjs != nil {
-		n.sockjs.Close()
-	}
+	n.closeHTTP()
 	close(n.stopClock)
 	<-n.clockDone
 	n.watcher.Wait()

@@ -6,7 +6,6 @@ import (
 	"sluice/hub"
 	"sluice/internal/build"
 	"sluice/internal/metrics"
-	"sluice/sockjs"
 )
 
 // observe fills in what the parts keep for themselves, at each scrape.
@@ -54,7 +53,7 @@ const websocket = "websocket"
 
 // observeHubs adds up the hubs. Of what they lost, only what no connection has
 // counted already is taken: a copy that a full queue refused is the engine's.
-func observeHubs(m *metrics.Node, hubs []hub.Stats, others []sockjs.Population) {
+func observeHubs(m *metrics.Node, hubs []hub.Stats, others []population) {
 	var sum hub.Stats
 	m.HubConnections.Clear()
 	m.HubQueue.Clear()
@@ -62,9 +61,9 @@ func observeHubs(m *metrics.Node, hubs []hub.Stats, others []sockjs.Population) 
 	for _, h := range hubs {
 		plain := int(h.Sessions)
 		for _, p := range others {
-			if p.Hub == h.Hub {
-				m.HubConnections.With(h.Label, p.Transport).Add(float64(p.Sessions))
-				plain -= p.Sessions
+			if p.hub == h.Hub {
+				m.HubConnections.With(h.Label, p.transport).Add(float64(p.sessions))
+				plain -= p.sessions
 			}
 		}
 		m.HubConnections.With(h.Label, websocket).Add(float64(max(0, plain)))
