@@ -53,7 +53,7 @@ var droppedMessages = each("conflate", "drop_newest", "drop_oldest", "expired", 
 
 // requestRefusals are why a hub turned down a request of a client or a back end,
 // or a client.
-var requestRefusals = each("duplicate", "forbidden", "group_full", "handler_failed", "hub_full", "hub_groups_full", "invalid_group", "malformed",
+var requestRefusals = each("connection_flood", "connection_rate_limited", "duplicate", "forbidden", "group_full", "handler_failed", "hub_full", "hub_groups_full", "invalid_group", "malformed",
 	"no_connection", "no_handler", "no_history", "no_presence", "not_member", "not_resumed", "overloaded", "rate_limited", "replaced", "states_full",
 	"stream_exists", "stream_idle", "stream_not_found", "stream_out_of_order", "too_large", "too_many_groups", "too_many_rules",
 	"too_many_streams", "unacked_full", "unauthorized", "unsupported", "user_full")
