@@ -17,6 +17,7 @@ var closeReasons = [][]string{
 	{"input_backlog", "server"},
 	{"internal_error", "server"},
 	{"node_queue_budget", "server"},
+	{"overload", "server"},
 	{"queue_budget", "server"},
 	{"server_close", "server"},
 	{"slow_consumer", "server"},
@@ -27,7 +28,7 @@ var closeReasons = [][]string{
 // connection.
 var handshakeRejections = each(
 	// the engine: not a handshake, or no room
-	"capacity", "draining", "head_too_large", "malformed", "method", "not_websocket", "pending_limit", "version",
+	"capacity", "draining", "overload_lag", "overload_memory", "overload_queue", "head_too_large", "malformed", "method", "not_websocket", "pending_limit", "version",
 	// the engine: it never became an answer
 	"client_gone", "handshake_timeout", "internal_error", "tls_error",
 	// the engine: it could not be taken to where it belongs
@@ -91,7 +92,14 @@ func pairs(first, second []string) (combinations [][]string) {
 }
 
 // ReadinessStates are what a node can be for new clients.
-var ReadinessStates = []string{"starting", "ready", "full", "draining"}
+var ReadinessStates = []string{"starting", "ready", "full", "overloaded", "draining"}
+
+// overloads are what a node can be overloaded by, and overloadLevels what it comes to
+// be of each: those of package overload.
+var (
+	overloads      = []string{"lag", "memory", "queue"}
+	overloadLevels = []string{"normal", "refusing", "shedding"}
+)
 
 // maxLoopLabels is the most event loops a node can have.
 const maxLoopLabels = 256

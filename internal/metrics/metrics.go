@@ -85,7 +85,9 @@ type Node struct {
 	LoopTasksRejected *Counter
 
 	// The node itself.
-	Readiness          *GaugeVec // state
+	Readiness          *GaugeVec   // state
+	OverloadState      *GaugeVec   // reason; 0 normal, 1 refusing, 2 shedding
+	OverloadChanges    *CounterVec // reason, state
 	DrainRemaining     *Gauge
 	Panics             *Counter
 	LogLinesDropped    *Counter
@@ -176,6 +178,13 @@ func New() *Node {
 	for _, state := range ReadinessStates {
 		n.Readiness.With(state)
 	}
+	n.OverloadState = n.gaugeVec("sluice_overload_state", "What the node does about an overload, by what it is overloaded by: 0 nothing, 1 it refuses new work, 2 it closes the slowest clients too.",
+		len(overloads), "reason")
+	for _, what := range overloads {
+		n.OverloadState.With(what)
+	}
+	n.OverloadChanges = n.counterVec("sluice_overload_transitions_total", "Times that sluice_overload_state changed, by reason and by what it changed to.",
+		[]string{"reason", "state"}, pairs(overloads, overloadLevels))
 	n.DrainRemaining = n.gauge("sluice_drain_remaining_connections", "Connections that a drain has still to close; 0 while none runs.")
 	n.LogLinesDropped = n.counter("sluice_log_lines_dropped_total", "Log lines lost because they could not be written fast enough.")
 	n.LogLinesSuppressed = n.counter("sluice_log_lines_suppressed_total", "Log lines about connections left out because there were too many of their kind.")
