@@ -71,6 +71,9 @@ type Data struct {
 	// Operations, the status of the answer, how long it took. Nil for nobody.
 	Observe func(operation string, status int, took time.Duration)
 
+	// Overloaded tells whether publications are to be refused. Nil for never.
+	Overloaded func() bool
+
 	// MaxBody bounds the body of a request, in bytes.
 	MaxBody int64
 

@@ -16,6 +16,7 @@ import (
 	"sluice/engine"
 	"sluice/hub"
 	"sluice/internal/logs"
+	"sluice/internal/overload"
 	"sluice/sockjs"
 )
 
@@ -59,6 +60,13 @@ type Config struct {
 
 	// Memory turns the garbage collector.
 	Memory Memory `yaml:"memory"`
+
+	// Overload says when the node has too much to do. Above a mark it refuses new
+	// clients and publications of back ends with 503; where it stays above it for
+	// three seconds more, the clients that do not keep up are closed, the longest
+	// queues first, a part each second; three seconds below nine tenths of the mark
+	// it takes everything again.
+	Overload overload.Config `yaml:"overload"`
 
 	// Auth says who may come in.
 	Auth auth.Config `yaml:"auth"`
@@ -143,6 +151,7 @@ func (c Config) WithDefaults() Config {
 	c.API = c.API.WithDefaults()
 	c.SockJS = c.SockJS.WithDefaults()
 	c.Engine = c.Engine.WithDefaults()
+	c.Overload = c.Overload.WithDefaults(c.Engine.MaxNodeQueueBytes)
 	return c
 }
 

@@ -145,6 +145,9 @@ func TestWarnings(t *testing.T) {
 			"f:2: engine.max_queue_bytes: is above max_node_queue_bytes, so one connection could use up the budget of all\n" +
 				"f:3: engine.heartbeat_interval: 1m30s is longer than the idle timeout of common load balancers (60s), which then cut quiet connections\n" +
 				"f:4: engine.max_message_size: is above max_queue_bytes, so a message of that size ends every connection that has anything else to send"},
+		{"overload", "hub: {create_on_first_use: true}\nmemory: {limit: 64MiB}\noverload:\n  memory: 65MiB\n  queue: 1025MiB\n",
+			"f:4: overload.memory: is above memory.limit, near which the node does little but collect garbage\n" +
+				"f:5: overload.queue: is above engine.max_node_queue_bytes, at which the longest queues are closed at once, so it is hardly ever reached"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			l, err := Load("f", []byte(tt.yaml), withKey)

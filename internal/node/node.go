@@ -22,6 +22,7 @@ import (
 	"sluice/internal/config"
 	"sluice/internal/logs"
 	"sluice/internal/metrics"
+	"sluice/internal/overload"
 	"sluice/sockjs"
 )
 
@@ -34,7 +35,7 @@ type Node struct {
 
 	listeners []net.Listener // for addresses()
 	certs     *certs.Store   // nil where no TLS is spoken
-	watcher   sync.WaitGroup // watchCertificates, the keys of issuers
+	watcher   sync.WaitGroup // watchCertificates, the keys of issuers, watchOverload
 	issuers   []*jwks.Set
 	opsAddr   net.Addr
 	ops       *http.Server
@@ -43,6 +44,8 @@ type Node struct {
 	public     *http.Server // what is served on the client port beside WebSockets; nil where nothing is
 	publicDone chan error
 	sockjs     *sockjs.Server // nil where there is none
+
+	guard *overload.Guard // nil where nothing is watched
 
 	stopClock chan struct{}
 	clockDone chan struct{} // closed when the hubs' clock has stopped
@@ -92,6 +95,7 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 		API:      cfg.API.Public,
 	})
 	handler := n.withSockJS(gate, tenants, m)
+	n.guard = n.newGuard(m)
 	n.observe(m)
 
 	data := n.dataPlane(tenants, m)
@@ -115,6 +119,9 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 		go func() { n.publicDone <- n.public.Serve(n.engine.HTTPListener()) }()
 	}
 	go n.tickHubs()
+	if n.guard != nil {
+		n.watcher.Go(n.watchOverload)
+	}
 	n.fetchKeys()
 	if n.certs != nil {
 		n.watcher.Go(func() { n.watchCertificates(m) })
@@ -168,7 +175,8 @@ func (n *Node) dataPlane(tenants *auth.Tenants, m *metrics.Node) http.Handler {
 			m.APIRequests.With(operation, metrics.StatusClass(status)).Inc()
 			durations.Observe(uint64(took))
 		},
-		MaxBody: int64(n.cfg.API.MaxBody),
+		Overloaded: n.overloaded,
+		MaxBody:    int64(n.cfg.API.MaxBody),
 
 		MaxCallsPerSecond: n.cfg.API.MaxCallsPerSecond,
 	})
@@ -283,6 +291,8 @@ func (n *Node) ready() (ok bool, why string) {
 		return false, "draining"
 	case n.engine.Full():
 		return false, "full"
+	case n.overloaded():
+		return false, "overloaded"
 	}
 	return true, ""
 }

@@ -29,6 +29,9 @@ func (n *Node) withSockJS(gate *gateway.Gateway, tenants *auth.Tenants, m *metri
 	n.sockjs = sockjs.New(n.cfg.SockJS, sockjs.Options{
 		Loops: loops,
 		Admit: func(r *http.Request, hub string, offered []string) (sockjs.Admission, *engine.Refusal) {
+			if refusal := n.engine.Overload(); refusal != nil {
+				return sockjs.Admission{}, refusal
+			}
 			a, refusal := gate.Admit(r, hub, offered)
 			return sockjs.Admission(a), refusal
 		},
