@@ -54,8 +54,9 @@ type Data struct {
 	Hub func(name string) (Backend, bool)
 
 	// Authorize checks the token of a call about a hub. The error is an
-	// *auth.Refusal.
-	Authorize func(r *http.Request, hub string) error
+	// *auth.Refusal. Where the hub takes each token once it returns what spends this
+	// one, to be called with the whole body before anything is done; else nil.
+	Authorize func(r *http.Request, hub string) (spend func(body []byte) error, err error)
 
 	// Revoke has tokens for a hub refused from now on, for so long.
 	Revoke func(hub string, what auth.Revocation, keep time.Duration) error

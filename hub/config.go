@@ -128,6 +128,12 @@ type Tenant struct {
 	// come. Default none.
 	MaxBytesPerSecondPerConnection int `yaml:"max_bytes_per_second_per_connection" unit:"bytes"`
 
+	// SingleUseAPITokens asks of back ends that each call of the HTTP API about the hub
+	// has a token of its own, made for its method, URL and body, and takes each once:
+	// docs/api.md tells how. See also api.token_window. Default false: one token may
+	// be used for many calls.
+	SingleUseAPITokens bool `yaml:"single_use_api_tokens"`
+
 	// MaxQueueBytes bounds what all clients of the hub together have not read yet;
 	// above it the longest queues are closed with 1008, and other hubs notice
 	// nothing. Default none: engine.max_node_queue_bytes is the bound, for all
@@ -268,6 +274,7 @@ func (t Tenant) or(d Tenant) Tenant {
 		MaxMessagesPerSecondPerConnection: cmp.Or(t.MaxMessagesPerSecondPerConnection, d.MaxMessagesPerSecondPerConnection),
 		MaxBytesPerSecondPerConnection:    cmp.Or(t.MaxBytesPerSecondPerConnection, d.MaxBytesPerSecondPerConnection),
 
+		SingleUseAPITokens: t.SingleUseAPITokens || d.SingleUseAPITokens,
 		MaxQueueBytes:      cmp.Or(t.MaxQueueBytes, d.MaxQueueBytes),
 		ReconnectWindow:    cmp.Or(t.ReconnectWindow, d.ReconnectWindow),
 		MaxUnackedMessages: cmp.Or(t.MaxUnackedMessages, d.MaxUnackedMessages),

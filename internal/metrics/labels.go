@@ -59,6 +59,9 @@ var requestRefusals = each("connection_flood", "connection_rate_limited", "dupli
 	"stream_exists", "stream_idle", "stream_not_found", "stream_out_of_order", "too_large", "too_many_groups", "too_many_rules",
 	"too_many_streams", "unacked_full", "unauthorized", "unsupported", "user_full")
 
+// singleUseRefusals are auth.CallReasons.
+var singleUseRefusals = each("full", "incomplete", "mismatch", "replayed", "stale")
+
 // apiOperations are those of package api.
 var apiOperations = []string{
 	"add_connection", "add_to_groups", "add_user", "allowed", "close_all", "close_connection", "close_group", "close_user",

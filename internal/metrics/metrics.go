@@ -75,8 +75,9 @@ type Node struct {
 	RequestRefusals *CounterVec // reason
 
 	// The HTTP API for back ends.
-	APIRequests *CounterVec // operation, status
-	APIDuration *Histogram  // nanoseconds
+	APIRequests  *CounterVec // operation, status
+	APIDuration  *Histogram  // nanoseconds
+	APISingleUse *CounterVec // reason
 
 	// The event loops.
 	LoopConnections   *GaugeVec  // loop
@@ -167,6 +168,9 @@ func New() *Node {
 		[]string{"operation", "status"}, pairs(apiOperations, statusClasses))
 	n.APIDuration = n.histogram("sluice_api_request_duration_seconds", "Time from the head of a call of the HTTP API to its answer.",
 		nanosecond, durations(100*time.Microsecond, 10*time.Second)...)
+
+	n.APISingleUse = n.counterVec("sluice_api_single_use_refusals_total", "Calls about hubs that take each token once that were refused because of that.",
+		reason, singleUseRefusals)
 
 	n.LoopConnections = n.gaugeVec("sluice_loop_connections", "Sockets on an event loop, handshakes included.", maxLoopLabels, "loop")
 	n.LoopLastLag = n.gaugeVec("sluice_loop_last_lag_seconds", "How late an event loop came to its latest tick; rises while the loop is stuck.", maxLoopLabels, "loop")

@@ -163,7 +163,7 @@ func (n *Node) dataPlane(tenants *auth.Tenants, m *metrics.Node) http.Handler {
 			h, ok := n.hubs.Hub(name)
 			return h, ok
 		},
-		Authorize: func(r *http.Request, hub string) error { return tenants.Verifier(hub).VerifyCall(r, time.Now()) },
+		Authorize: n.authorizer(tenants, m),
 		Revoke: func(hub string, what auth.Revocation, keep time.Duration) error {
 			return tenants.Revoke(hub, what, time.Now(), keep)
 		},

@@ -42,6 +42,11 @@ func TestLabelsAreDeclared(t *testing.T) {
 			t.Errorf("API operation %s is not declared", operation)
 		}
 	}
+	for _, r := range auth.CallReasons() {
+		if m.APISingleUse.With(string(r)) == m.APISingleUse.With("?") {
+			t.Errorf("refusal of a call %s is not declared", r)
+		}
+	}
 	if m.DroppedMessages.With(hub.LoopOverloaded) == m.DroppedMessages.With("?") {
 		t.Error("dropped message: loop overloaded is not declared")
 	}
