@@ -36,7 +36,8 @@ func tryConnect(t *testing.T, n *Node) *http.Response {
 // read: newcomers and publications are refused, the slowest clients closed, one
 // that is there and reads is served throughout, and in the end all is as before.
 func TestOverloadByQueues(t *testing.T) {
-	defer func(was time.Duration) { overloadTick = was }(overloadTick)
+	was := overloadTick
+	t.Cleanup(func() { overloadTick = was }) // after the node has stopped
 	overloadTick = time.Hour
 	var out lines
 	n := startNodeLogging(t, func(c *config.Config) {
