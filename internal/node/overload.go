@@ -16,7 +16,7 @@ func (n *Node) newGuard(m *metrics.Node) *overload.Guard {
 	return overload.New(overload.Options{
 		Marks: []overload.Mark{
 			{Name: "memory", Limit: overload.MemoryMark(cfg.Memory), Measure: overload.Memory},
-			{Name: "lag", Limit: int64(cfg.LoopLag), Measure: func() int64 { return int64(n.engine.WorstLag()) }},
+			{Name: "lag", Limit: int64(cfg.LoopLag), Ticks: 2, Measure: func() int64 { return int64(n.engine.WorstLag()) }},
 			{Name: "queue", Limit: int64(cfg.Queue), Measure: func() int64 { return int64(n.engine.QueuedBytes()) }},
 		},
 		Refuse: func(name string) {

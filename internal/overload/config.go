@@ -19,7 +19,8 @@ type Config struct {
 	// memory.limit or of GOMEMLIMIT, and where neither is set there is none.
 	Memory int `yaml:"memory" unit:"bytes"`
 
-	// LoopLag is the mark on how late an event loop comes to its ticks. Default 1s.
+	// LoopLag is the mark on how late an event loop comes to its ticks, twice in a row
+	// when it is looked at. Default 1s.
 	LoopLag time.Duration `yaml:"loop_lag"`
 
 	// Queue is the mark on the bytes that wait for slow clients, all together. By

@@ -41,6 +41,9 @@ type Mark struct {
 	Name string
 	// Limit is the most there should be; with 0 nothing is watched.
 	Limit int64
+	// Ticks is how many ticks in a row there must be more before anything is done: two
+	// or three for what may be high for a moment. 0 is one.
+	Ticks int
 	// Measure returns how much there is. It is called in Tick and must not block.
 	Measure func() int64
 }
@@ -143,7 +146,7 @@ type watch struct {
 // step takes one measure. Between nine tenths of the mark and the mark nothing
 // changes: what has begun goes on, and what has not does not begin.
 func (w *watch) step(value int64) {
-	low := w.mark.Limit - w.mark.Limit/10
+	low, begin := w.mark.Limit-w.mark.Limit/10, max(1, w.mark.Ticks)
 	switch {
 	case value > w.mark.Limit:
 		w.above++
@@ -155,9 +158,9 @@ func (w *watch) step(value int64) {
 		w.above, w.below = 0, 0
 	}
 	switch {
-	case w.level == Normal && w.above > 0:
+	case w.level == Normal && w.above >= begin:
 		w.level = Refusing
-	case w.level == Refusing && w.above > patience:
+	case w.level == Refusing && w.above >= begin+patience:
 		w.level = Shedding
 	case w.level == Shedding && w.below > 0:
 		w.level = Refusing // and calm is counted from here

@@ -16,18 +16,20 @@ func TestSteps(t *testing.T) {
 		name     string
 		measures []int64
 		want     string // level at each tick: n, r, s
+		ticks    int
 	}{
-		{"below", []int64{0, 50, 100, 99}, "nnnn"},
-		{"at once above", []int64{101}, "r"},
-		{"sheds when refusing does not help", []int64{101, 101, 101, 101, 101}, "rrrss"},
-		{"a moment of relief begins patience anew", []int64{101, 101, 101, 100, 101, 101, 101, 101}, "rrrrrrrs"},
-		{"refuses until calm", []int64{101, 89, 89, 89}, "rrrn"},
-		{"calm is in a row", []int64{101, 89, 89, 95, 89, 89, 89}, "rrrrrrn"},
-		{"between the marks nothing changes", []int64{101, 95, 95, 95, 95, 95, 95}, "rrrrrrr"},
-		{"nor does it begin there", []int64{95, 99, 100, 90}, "nnnn"},
-		{"shedding goes on down to the low mark", []int64{200, 200, 200, 200, 99, 90, 89, 89, 89, 89}, "rrrsssrrnn"},
-		{"back to shedding only after patience", []int64{101, 101, 101, 101, 80, 101, 101, 101, 101}, "rrrsrrrrs"},
-		{"again from the beginning", []int64{101, 0, 0, 0, 101}, "rrrnr"},
+		{"not at once", []int64{101, 100, 101, 101, 101, 101, 101}, "nnnrrrs", 2},
+		{"below", []int64{0, 50, 100, 99}, "nnnn", 0},
+		{"at once above", []int64{101}, "r", 0},
+		{"sheds when refusing does not help", []int64{101, 101, 101, 101, 101}, "rrrss", 0},
+		{"a moment of relief begins patience anew", []int64{101, 101, 101, 100, 101, 101, 101, 101}, "rrrrrrrs", 0},
+		{"refuses until calm", []int64{101, 89, 89, 89}, "rrrn", 0},
+		{"calm is in a row", []int64{101, 89, 89, 95, 89, 89, 89}, "rrrrrrn", 0},
+		{"between the marks nothing changes", []int64{101, 95, 95, 95, 95, 95, 95}, "rrrrrrr", 0},
+		{"nor does it begin there", []int64{95, 99, 100, 90}, "nnnn", 0},
+		{"shedding goes on down to the low mark", []int64{200, 200, 200, 200, 99, 90, 89, 89, 89, 89}, "rrrsssrrnn", 0},
+		{"back to shedding only after patience", []int64{101, 101, 101, 101, 80, 101, 101, 101, 101}, "rrrsrrrrs", 0},
+		{"again from the beginning", []int64{101, 0, 0, 0, 101}, "rrrnr", 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var (
@@ -37,7 +39,7 @@ func TestSteps(t *testing.T) {
 				changes []string
 			)
 			g := New(Options{
-				Marks:   []Mark{{"queue", 100, func() int64 { return value }}},
+				Marks:   []Mark{{Name: "queue", Limit: 100, Ticks: tt.ticks, Measure: func() int64 { return value }}},
 				Refuse:  func(name string) { refused = name },
 				Shed:    func() { sheds++ },
 				Changed: func(c Change) { changes = append(changes, fmt.Sprintf("%v>%v", c.From, c.To)) },
@@ -77,9 +79,9 @@ func TestReason(t *testing.T) {
 	var told []string
 	g := New(Options{
 		Marks: []Mark{
-			{"memory", 100, measure("memory")},
-			{"lag", 0, func() int64 { t.Error("measured without a limit"); return 1 << 40 }},
-			{"queue", 100, measure("queue")},
+			{Name: "memory", Limit: 100, Measure: measure("memory")},
+			{Name: "lag", Measure: func() int64 { t.Error("measured without a limit"); return 1 << 40 }},
+			{Name: "queue", Limit: 100, Measure: measure("queue")},
 		},
 		Refuse:  func(name string) { told = append(told, name) },
 		Shed:    func() {},
@@ -114,7 +116,7 @@ func TestItRecovers(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	value := int64(0)
 	g := New(Options{
-		Marks:  []Mark{{"lag", 1000, func() int64 { return value }}},
+		Marks:  []Mark{{Name: "lag", Limit: 1000, Measure: func() int64 { return value }}},
 		Refuse: func(string) {}, Shed: func() {},
 		Changed: func(c Change) {
 			if d := c.To - c.From; d != 1 && d != -1 {
