@@ -110,6 +110,11 @@ func TestValidate(t *testing.T) {
 		{"a proxy to nowhere", `proxy: {listen: [":81"], trusted: [10.0.0.0/8]}`,
 			`f:1: proxy.listen[0]: ":81" is not one of the addresses in listen and tls.listen; write it as it stands there`},
 		{"a proxy that is no range", `proxy: {trusted: [10.0.0.1]}`, `f:1: proxy.trusted[0]: netip.ParsePrefix("10.0.0.1"): no '/'`},
+		{"limits", "hub: {defaults: {max_messages_per_second_per_connection: -1}}\napi: {token_window: 1ms, max_used_tokens: -1}\noverload: {loop_lag: 1ms}",
+			"f:1: hub.defaults.max_messages_per_second_per_connection: -1 is negative (0 means the default)\n" +
+				"f:2: api.max_used_tokens: -1 is not between 1 and 100000000 (0 means the default)\n" +
+				"f:2: api.token_window: 1ms is not between 1s and 24h0m0s (0 means the default)\n" +
+				"f:3: overload.loop_lag: 1ms is not more than one turn of a busy loop may take; 100ms is the least"},
 		{"apart", `{listen: ["127.0.0.1:80", "[::1]:80", ":0", ":0", "unix:/a", "unix:/b"], ops: ":81"}`, ""},
 		{"socket path of full length", `listen: ["unix:/` + strings.Repeat("x", 106) + `"]`, ""},
 	} {
