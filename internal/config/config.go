@@ -18,6 +18,7 @@ import (
 	"sluice/engine"
 	"sluice/hub"
 	"sluice/internal/logs"
+	"sluice/internal/overload"
 	"sluice/sockjs"
 	"sluice/sse"
 )
@@ -69,6 +70,13 @@ type Config struct {
 
 	// Access says which addresses may come, how often, and how many of one.
 	Access access.Config `yaml:"access"`
+
+	// Overload says when the node has too much to do. Above a mark it refuses new
+	// clients and publications of back ends with 503; where it stays above it for
+	// three seconds more, the clients that do not keep up are closed, the longest
+	// queues first, a part each second; three seconds below nine tenths of the mark
+	// it takes everything again.
+	Overload overload.Config `yaml:"overload"`
 
 	// Auth says who may come in.
 	Auth auth.Config `yaml:"auth"`
@@ -165,6 +173,7 @@ func (c Config) WithDefaults() Config {
 	c.SSE = c.SSE.WithDefaults()
 	c.Engine = c.Engine.WithDefaults()
 	c.Access = c.Access.WithDefaults(c.Engine.MaxPendingHandshakes, c.Engine.MaxHTTPConnections)
+	c.Overload = c.Overload.WithDefaults(c.Engine.MaxNodeQueueBytes)
 	return c
 }
 

@@ -110,6 +110,11 @@ func TestValidate(t *testing.T) {
 		{"a proxy to nowhere", `proxy: {listen: [":81"], trusted: [10.0.0.0/8]}`,
 			`f:1: proxy.listen[0]: ":81" is not one of the addresses in listen and tls.listen; write it as it stands there`},
 		{"a proxy that is no range", `proxy: {trusted: [10.0.0.1]}`, `f:1: proxy.trusted[0]: netip.ParsePrefix("10.0.0.1"): no '/'`},
+		{"limits", "hub: {defaults: {max_messages_per_second_per_connection: -1}}\napi: {token_window: 1ms, max_used_tokens: -1}\noverload: {loop_lag: 1ms}",
+			"f:1: hub.defaults.max_messages_per_second_per_connection: -1 is negative (0 means the default)\n" +
+				"f:2: api.max_used_tokens: -1 is not between 1 and 100000000 (0 means the default)\n" +
+				"f:2: api.token_window: 1ms is not between 1s and 24h0m0s (0 means the default)\n" +
+				"f:3: overload.loop_lag: 1ms is not more than one turn of a busy loop may take; 100ms is the least"},
 		{"apart", `{listen: ["127.0.0.1:80", "[::1]:80", ":0", ":0", "unix:/a", "unix:/b"], ops: ":81"}`, ""},
 		{"socket path of full length", `listen: ["unix:/` + strings.Repeat("x", 106) + `"]`, ""},
 	} {
@@ -150,6 +155,9 @@ func TestWarnings(t *testing.T) {
 			"f:2: engine.max_queue_bytes: is above max_node_queue_bytes, so one connection could use up the budget of all\n" +
 				"f:3: engine.heartbeat_interval: 1m30s is longer than the idle timeout of common load balancers (60s), which then cut quiet connections\n" +
 				"f:4: engine.max_message_size: is above max_queue_bytes, so a message of that size ends every connection that has anything else to send"},
+		{"overload", "hub: {create_on_first_use: true}\nmemory: {limit: 64MiB}\noverload:\n  memory: 65MiB\n  queue: 1025MiB\n",
+			"f:4: overload.memory: is above memory.limit, near which the node does little but collect garbage\n" +
+				"f:5: overload.queue: is above engine.max_node_queue_bytes, at which the longest queues are closed at once, so it is hardly ever reached"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			l, err := Load("f", []byte(tt.yaml), withKey)

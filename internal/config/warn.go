@@ -50,6 +50,17 @@ func (c *Config) warn(report func(key, text string)) {
 		report("sse.max_streams", fmt.Sprintf("%d leaves nothing of engine.max_http_connections, %d, to the HTTP API and SockJS", d.SSE.MaxStreams, most))
 	}
 	c.warnEngine(report)
+	warnOverload(&d, report)
+}
+
+// warnOverload reports marks that lie above what stops the node by itself.
+func warnOverload(d *Config, report func(key, text string)) {
+	if d.Overload.Queue > d.Engine.MaxNodeQueueBytes {
+		report("overload.queue", "is above engine.max_node_queue_bytes, at which the longest queues are closed at once, so it is hardly ever reached")
+	}
+	if m := d.Memory.Limit; m > 0 && d.Overload.Memory > m {
+		report("overload.memory", "is above memory.limit, near which the node does little but collect garbage")
+	}
 }
 
 // warnOps reports what everybody sees who reaches an operations listener that is

@@ -17,6 +17,7 @@ var sluice = house{
 		"sluice/internal/doctor":       0,
 		"sluice/internal/logs":         0,
 		"sluice/internal/metrics":      0,
+		"sluice/internal/overload":     0,
 		"sluice/internal/rate":         0,
 		"sluice/internal/testkit":      0,
 		"sluice/internal/tools/gotest": 0,

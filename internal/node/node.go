@@ -24,6 +24,7 @@ import (
 	"sluice/internal/config"
 	"sluice/internal/logs"
 	"sluice/internal/metrics"
+	"sluice/internal/overload"
 	"sluice/sockjs"
 	"sluice/sse"
 )
@@ -39,7 +40,7 @@ type Node struct {
 
 	listeners []net.Listener // for addresses()
 	certs     *certs.Store   // nil where no TLS is spoken
-	watcher   sync.WaitGroup // watchCertificates, the keys of issuers
+	watcher   sync.WaitGroup // watchCertificates, the keys of issuers, watchOverload
 	issuers   []*jwks.Set
 	opsAddr   net.Addr
 	ops       *http.Server
@@ -49,6 +50,8 @@ type Node struct {
 	publicDone chan error
 	sockjs     *sockjs.Server // nil where there is none
 	sse        *sse.Server    // nil where there is none
+
+	overload *overload.Guard // nil where nothing is watched
 
 	stopClock chan struct{}
 	clockDone chan struct{} // closed when the hubs' clock has stopped
@@ -106,6 +109,7 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 	})
 	allowOrigin := func(hub, origin, host string) bool { return tenants.Origins(hub).Allow(origin, host) }
 	handler := n.withStreams(n.withSockJS(gate, allowOrigin, m), gate, allowOrigin, m)
+	n.overload = n.newOverload(m)
 	n.observe(m)
 
 	data := n.dataPlane(tenants, m)
@@ -147,6 +151,9 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 		go func() { n.publicDone <- n.public.Serve(n.engine.HTTPListener()) }()
 	}
 	go n.tickHubs()
+	if n.overload != nil {
+		n.watcher.Go(n.watchOverload)
+	}
 	n.fetchKeys()
 	n.watcher.Go(func() { n.watchRules(m) })
 	if n.certs != nil {
@@ -188,9 +195,7 @@ func (n *Node) dataPlane(tenants *auth.Tenants, m *metrics.Node) http.Handler {
 			h, ok := n.hubs.Hub(name)
 			return h, ok
 		},
-		Authorize: func(r *http.Request, hub string) error {
-			return n.watchFailures(r, tenants.Verifier(hub).VerifyCall(r, time.Now()))
-		},
+		Authorize: n.authorizer(tenants, m),
 		Revoke: func(hub string, what auth.Revocation, keep time.Duration) error {
 			return tenants.Revoke(hub, what, time.Now(), keep)
 		},
@@ -201,7 +206,8 @@ func (n *Node) dataPlane(tenants *auth.Tenants, m *metrics.Node) http.Handler {
 		Observe:      observeCalls(m),
 		AddressRules: n.guard.HubRules,
 
-		MaxBody: int64(n.cfg.API.MaxBody),
+		Overloaded: n.overloaded,
+		MaxBody:    int64(n.cfg.API.MaxBody),
 
 		MaxCallsPerSecond: n.cfg.API.MaxCallsPerSecond,
 	})
@@ -302,6 +308,8 @@ func (n *Node) ready() (ok bool, why string) {
 		return false, "draining"
 	case n.engine.Full():
 		return false, "full"
+	case n.overloaded():
+		return false, "overloaded"
 	}
 	return true, ""
 }

@@ -48,6 +48,11 @@ func TestLabelsAreDeclared(t *testing.T) {
 			t.Errorf("result of a login %s is not declared", result)
 		}
 	}
+	for _, r := range auth.CallReasons() {
+		if m.APISingleUse.With(string(r)) == m.APISingleUse.With("?") {
+			t.Errorf("refusal of a call %s is not declared", r)
+		}
+	}
 	if m.DroppedMessages.With(hub.LoopOverloaded) == m.DroppedMessages.With("?") {
 		t.Error("dropped message: loop overloaded is not declared")
 	}
