@@ -13,6 +13,7 @@ var sluice = house{
 		"sluice/internal/budget":       0,
 		"sluice/internal/build":        0,
 		"sluice/internal/doctor":       0,
+		"sluice/internal/later":        0,
 		"sluice/internal/logs":         0,
 		"sluice/internal/metrics":      0,
 		"sluice/internal/rate":         0,
@@ -20,6 +21,7 @@ var sluice = house{
 		"sluice/internal/tools/gotest": 0,
 		"sluice/shard":                 0,
 
+		"sluice/auth/introspect":  1,
 		"sluice/auth/jwks":        1,
 		"sluice/bench/gnetserver": 1,
 		"sluice/bench/swarm":      1,
