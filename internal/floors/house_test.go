@@ -58,6 +58,7 @@ var sluice = house{
 		"github.com/panjf2000/gnet/v2":       {"sluice/engine", "sluice/bench/gnetserver"},
 		"github.com/gobwas/ws":               {"sluice/frame", "sluice/engine"},
 		"github.com/golang-jwt/jwt/v5":       {"sluice/auth"},
+		"github.com/sony/gobreaker/v2":       {"sluice/auth/introspect"},
 		"golang.org/x/crypto":                {"sluice/engine/certs"},
 		"github.com/VictoriaMetrics/metrics": {"sluice/internal/metrics"},
 		"github.com/getkin/kin-openapi":      {"sluice/api"}, // in its tests
