@@ -14,7 +14,6 @@ import (
 
 	"sluice/api"
 	"sluice/auth"
-	"sluice/auth/jwks"
 	"sluice/engine"
 	"sluice/engine/certs"
 	"sluice/gateway"
@@ -34,8 +33,8 @@ type Node struct {
 
 	listeners []net.Listener // for addresses()
 	certs     *certs.Store   // nil where no TLS is spoken
-	watcher   sync.WaitGroup // watchCertificates, the keys of issuers
-	issuers   []*jwks.Set
+	watcher   sync.WaitGroup // watchCertificates, meetIssuers
+	issuers   issuers
 	opsAddr   net.Addr
 	ops       *http.Server
 	opsDone   chan error
@@ -115,7 +114,7 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 		go func() { n.publicDone <- n.public.Serve(n.engine.HTTPListener()) }()
 	}
 	go n.tickHubs()
-	n.fetchKeys()
+	n.meetIssuers()
 	if n.certs != nil {
 		n.watcher.Go(func() { n.watchCertificates(m) })
 		n.watcher.Go(n.obtainCertificates)

@@ -32,6 +32,7 @@ func (n *Node) withSockJS(gate *gateway.Gateway, tenants *auth.Tenants, m *metri
 			a, refusal := gate.Admit(r, hub, offered)
 			return sockjs.Admission(a), refusal
 		},
+		Patience:    n.cfg.Engine.HandshakeTimeout,
 		AllowOrigin: func(hub, origin, host string) bool { return tenants.Origins(hub).Allow(origin, host) },
 		Cookie:      n.cfg.Auth.Cookie,
 		Refused:     func(reason string) { m.HandshakeRejections.With(reason).Inc() },
