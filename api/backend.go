@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"sluice/access"
 	"sluice/auth"
 	"sluice/hub"
 	"sluice/hub/wire"
@@ -66,6 +67,10 @@ type Data struct {
 	// Ticket makes a ticket for a client, to be used within life. The error is
 	// auth.ErrTicketsFull or says what is wrong with c.
 	Ticket func(c auth.Claims, life time.Duration) (string, error)
+
+	// AddressRules returns the rules for the addresses of a hub's clients, nil
+	// where it has none of its own; with create it gets some.
+	AddressRules func(hub string, create bool) *access.Set
 
 	// Observe is told of every call that names an operation: which of
 	// Operations, the status of the answer, how long it took. Nil for nobody.

@@ -30,8 +30,8 @@ type Ops struct {
 	// SlowConsumers returns the connections for which most waits to be sent, the
 	// worst first, at most n.
 	SlowConsumers func(ctx context.Context, n int) []SlowConsumer
-	// Data is the data plane; nil for none.
-	Data http.Handler
+	// Data is the data plane, Node the calls about the node; nil for none.
+	Data, Node http.Handler
 }
 
 // SlowConsumer is a connection for which bytes wait.
@@ -77,6 +77,9 @@ func NewOps(o Ops) http.Handler {
 	if o.Data != nil {
 		pages += "/api/\n"
 		mux.Handle("/api/", o.Data)
+	}
+	if o.Node != nil {
+		mux.Handle("/api/node/", o.Node)
 	}
 	mux.Handle("/{$}", get(func(w http.ResponseWriter) { write(w, http.StatusOK, textPlain, pages) }))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {

@@ -37,6 +37,8 @@ const (
 	codeNoGroup      = "Warning.Group.NotExisted"
 	codeNoHistory    = "Info.History.NotExisted"
 	codeNoRule       = "Info.Permission.NotExisted"
+	codeNoRange      = "Info.AddressRule.NotExisted"
+	codeNoBan        = "Info.Ban.NotExisted"
 	codeConflict     = "Error.Conflict"
 	codeFull         = "Error.InsufficientStorage"
 	codeKeyReused    = "Error.IdempotencyKeyReused"

@@ -1,6 +1,9 @@
 package auth
 
-import "net/http"
+import (
+	"errors"
+	"net/http"
+)
 
 // Reason says why a client was refused. Its value is a metric label and part of
 // what clients see; the set is closed, see [Reasons].
@@ -36,6 +39,21 @@ func Reasons() []Reason {
 		TokenExpired, TokenNotYetValid, TokenAudience, TokenRevoked, TokenClaim, TokenInactive, TokenGroupInvalid,
 		TicketUnknown, TicketExpired, IssuerUnavailable, OriginDenied, CertificateMissing, CertificateUser,
 	}
+}
+
+// IsFailure reports whether an error of this package says that a client has failed
+// to prove who it is, as somebody does who guesses. What was good once, or may be
+// good later, is none.
+func IsFailure(err error) bool {
+	r, ok := errors.AsType[*Refusal](err)
+	if !ok {
+		return false
+	}
+	switch r.Reason {
+	case TokenMissing, TokenMalformed, TokenTooLarge, TokenAlgorithm, TokenSignature, TokenAudience, TokenInactive, TicketUnknown:
+		return true
+	}
+	return false
 }
 
 // status is the HTTP status that answers a handshake refused for this reason.

@@ -120,6 +120,9 @@ type Config struct {
 	// stands with the rest of TLS.
 	Handshakes HandshakeConfig `yaml:"-"`
 
+	// Proxy names the proxies in front. In a file it stands by itself.
+	Proxy ProxyConfig `yaml:"-"`
+
 	// tick is the resolution of every deadline; tests shorten it.
 	tick time.Duration
 }

@@ -159,7 +159,7 @@ func (c *Conn) settle(err error) {
 	default:
 		c.cause = CauseDraining // the loop is stopped with the connection on it
 	}
-	addr := c.RemoteAddr()
+	addr, peer := c.RemoteAddr(), c.peer()
 	if c.state == stateHead {
 		l.engine.metrics.HandshakeRejections.With(c.cause.String()).Inc()
 		c.logVanished(addr)
@@ -168,9 +168,10 @@ func (c *Conn) settle(err error) {
 	if c.has(flagUpgraded) {
 		c.logClosed(addr)
 		l.engine.connections.Add(-1)
+		l.engine.moveOut(addr)
 		l.engine.metrics.ConnectionsClosed.With(c.cause.String(), c.cause.Initiator()).Inc()
 	} else {
-		l.engine.pending.Add(-1)
+		l.engine.leave(peer)
 	}
 }
 

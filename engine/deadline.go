@@ -69,7 +69,7 @@ func (l *Loop) onDeadline(c *Conn) {
 	switch c.state {
 	case stateHead:
 		if w := l.parked[c]; w != nil {
-			c.refuse(w.refusal, w.request)
+			c.refuse(w.refusal, w.opening.request)
 			return
 		}
 		c.cause = CauseHandshakeTimeout

@@ -22,6 +22,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sluice/access"
 	"sluice/engine/wheel"
 	"sluice/frame"
 	"sluice/internal/budget"
@@ -39,7 +40,8 @@ type Engine struct {
 	http    *httpListener
 	started time.Time
 
-	handler Handler // static after Start
+	handler Handler       // static after Start
+	guard   *access.Guard // static after Protect; nil for none
 
 	// of those who are not let in yet; see entrance.go
 	greetings     context.Context // ends when they must go

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"sluice/access"
 	"sluice/frame"
 )
 
@@ -64,8 +65,10 @@ func (c *Conn) handshake(head, rest []byte) {
 		c.refuse(badRequest("malformed", "cannot parse the request: "+err.Error()), nil)
 		return
 	}
-	if a := c.gc.RemoteAddr(); a != nil {
-		r.RemoteAddr = a.String()
+	peer := c.gc.RemoteAddr()
+	client := l.engine.clientOf(r.Header, peer)
+	if client != nil {
+		r.RemoteAddr = client.String()
 	}
 	if s, ok := c.gc.(*session); ok {
 		state := s.tls.ConnectionState()
@@ -80,27 +83,38 @@ func (c *Conn) handshake(head, rest []byte) {
 		c.refuse(refusal, r)
 		return
 	}
-	c.judge(r, key, 1, rest)
+	o := &opening{key: key, request: r}
+	if client != peer {
+		o.client = client
+	}
+	c.judge(o, 1, rest)
 }
 
 // accept completes a handshake that the handler has said yes to, here or on the
 // loop where the connection shall live.
-func (c *Conn) accept(a Acceptance, r *http.Request, key string, rest []byte) {
-	o := opening{Acceptance: a, key: key, request: r}
-	o.deflate, o.extensions = frame.NegotiateDeflate(r.Header["Sec-Websocket-Extensions"], c.loop.engine.cfg.Compression)
+func (c *Conn) accept(o *opening, rest []byte) {
+	o.deflate, o.extensions = frame.NegotiateDeflate(o.request.Header["Sec-Websocket-Extensions"], c.loop.engine.cfg.Compression)
 	if o.Loop != nil && o.Loop != c.loop {
-		c.move(o, rest)
+		c.move(*o, rest)
 		return
 	}
-	c.upgrade(&o)
+	c.upgrade(o)
 }
 
 // upgrade sends the 101 and opens the connection (RFC 6455 §4.2.2).
 func (c *Conn) upgrade(o *opening) {
 	l := c.loop
+	peer := c.peer()
+	if o.client != nil {
+		c.tell(o.client)
+	}
+	if !c.settleIn() {
+		c.refuse(tooMany(access.Connections), o.request)
+		return
+	}
 	c.dropUnread()
 	c.set(flagUpgraded)
-	l.engine.pending.Add(-1)
+	l.engine.leave(peer)
 	l.engine.connections.Add(1)
 	l.engine.metrics.ConnectionsOpened.Inc()
 	l.handshakes.Observe(1000 * uint64(l.engine.micros()-c.since))

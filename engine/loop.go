@@ -312,7 +312,7 @@ func (e *events) OnOpen(gc gnet.Conn) (out []byte, action gnet.Action) {
 	switch v := gc.Context().(type) {
 	case *Conn:
 		defer e.loop.recover(v)
-		v.opened(gc)
+		v.opened(e.loop.behind(gc, nil))
 	case *arrival:
 		defer e.loop.recover(v.conn)
 		v.conn.openedAfter(gc, v.over)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"net/http"
 
 	"sluice/internal/later"
@@ -22,8 +23,7 @@ const maxAsked = 16
 type parked struct {
 	// static
 	conn    *Conn
-	request *http.Request
-	key     string
+	opening *opening // but for the Acceptance
 	asked   int      // times that the handler has judged it
 	refusal *Refusal // the answer where it waits in vain
 
@@ -33,22 +33,35 @@ type parked struct {
 // judge asks the handler about a correct opening handshake, for the asked-th time.
 // Afterwards the connection is open, on its way out, elsewhere with rest, or waits
 // to be judged again.
-func (c *Conn) judge(r *http.Request, key string, asked int, rest []byte) {
+func (c *Conn) judge(o *opening, asked int, rest []byte) {
 	l := c.loop
 	if refusal := l.engine.checkCapacity(); refusal != nil {
-		c.refuse(refusal, r)
+		c.refuse(refusal, o.request)
 		return
 	}
-	accept, refusal := l.engine.handler.Upgrade(c, r)
+	accept, refusal := l.engine.handler.Upgrade(c, o.request)
 	switch {
 	case refusal == nil:
-		c.accept(accept, r, key, rest)
+		o.Acceptance = accept
+		c.accept(o, rest)
 	case refusal.Later != nil && asked < maxAsked:
-		c.waitFor(refusal.Later, &parked{conn: c, request: r, key: key, asked: asked, refusal: refusal})
+		c.waitFor(refusal.Later, &parked{conn: c, opening: o, asked: asked, refusal: refusal})
 	default:
-		c.refuse(refusal, r)
+		c.refuse(refusal, o.request)
 	}
 }
+
+// waitedKey finds in the context of a request that it has waited.
+type waitedKey struct{}
+
+// Waited returns the request as it is after a wait.
+func Waited(r *http.Request) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), waitedKey{}, true))
+}
+
+// HasWaited reports whether somebody was asked about the request before and has had
+// it wait: what is counted once for each has been counted.
+func HasWaited(r *http.Request) bool { return r.Context().Value(waitedKey{}) != nil }
 
 // waitFor lets the client wait, if there is room for one more.
 func (c *Conn) waitFor(answer later.Answer, w *parked) {
@@ -56,7 +69,7 @@ func (c *Conn) waitFor(answer later.Answer, w *parked) {
 	e := l.engine
 	if e.waiting.Add(1) > int64(e.cfg.MaxWaitingHandshakes) {
 		e.waiting.Add(-1)
-		c.refuse(e.tooManyWait(), w.request)
+		c.refuse(e.tooManyWait(), w.opening.request)
 		return
 	}
 	// Before Wait: the task may be in the inbox when that returns.
@@ -69,7 +82,7 @@ func (c *Conn) waitFor(answer later.Answer, w *parked) {
 	})
 	if !ok {
 		c.stopWaiting()
-		c.refuse(e.tooManyWait(), w.request)
+		c.refuse(e.tooManyWait(), w.opening.request)
 		return
 	}
 	w.cancel = cancel
@@ -104,7 +117,7 @@ func (c *Conn) keepEarly(p []byte) {
 	}
 	c.keep(p)
 	if limit := c.loop.engine.cfg.MaxHeadBytes; len(c.unread.B) > limit {
-		c.refuse(badRequest("early_input", "sent too much before the handshake was answered"), c.loop.parked[c].request)
+		c.refuse(badRequest("early_input", "sent too much before the handshake was answered"), c.loop.parked[c].opening.request)
 	}
 }
 
@@ -134,7 +147,10 @@ func (w *parked) goOn(early []byte) {
 	c := w.conn
 	l := c.loop
 	defer l.recover(c)
-	c.judge(w.request, w.key, w.asked+1, early)
+	if w.asked == 1 {
+		w.opening.request = Waited(w.opening.request)
+	}
+	c.judge(w.opening, w.asked+1, early)
 	if c.has(flagWaiting) {
 		c.keepEarly(early)
 		return

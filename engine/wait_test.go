@@ -2,6 +2,7 @@ package engine
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -344,5 +345,24 @@ func TestWaitingOnSockets(t *testing.T) {
 	n.rejected("draining", 1)
 	if n.WaitingHandshakes() != 0 || p.room.Waiting() != 0 {
 		t.Errorf("%d and %d wait after the end", n.WaitingHandshakes(), p.room.Waiting())
+	}
+}
+
+// TestHasWaited: whoever counts handshakes can tell one that comes again.
+func TestHasWaited(t *testing.T) {
+	p := newProvider(10)
+	var waited []bool
+	r := newRig(Config{}, handlerFunc(func(c *Conn, req *http.Request) (Acceptance, *Refusal) {
+		waited = append(waited, HasWaited(req))
+		return p.Upgrade(c, req)
+	}))
+	_, gc := r.connect()
+	gc.receive([]byte(testkit.Head("/")))
+	for range 2 {
+		p.says(false)
+		r.turn()
+	}
+	if !slices.Equal(waited, []bool{false, true, true}) {
+		t.Errorf("has waited: %v", waited)
 	}
 }

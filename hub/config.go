@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"sluice/access"
 	"sluice/auth"
 	"sluice/hub/wire"
 )
@@ -68,6 +69,10 @@ type Tenant struct {
 
 	// ClientCert says who clients are by their certificates. Default: nobody.
 	ClientCert auth.ClientCert `yaml:"client_cert"`
+
+	// Addresses says which client addresses may connect to this hub, besides what
+	// access.rules says for all. Default: all may.
+	Addresses access.Rules `yaml:"addresses"`
 
 	// Label is what metrics call the hub, at most 64 characters; several hubs
 	// may share one. Default: its name.
@@ -242,6 +247,7 @@ func (t Tenant) or(d Tenant) Tenant {
 		Issuers:               t.Issuers,
 		Origins:               t.Origins,
 		ClientCert:            t.ClientCert,
+		Addresses:             t.Addresses,
 		Label:                 t.Label,
 		MaxSessions:           cmp.Or(t.MaxSessions, d.MaxSessions),
 		MaxConnectionsPerUser: cmp.Or(t.MaxConnectionsPerUser, d.MaxConnectionsPerUser),
@@ -361,6 +367,9 @@ func (t *Tenant) validateDefaults(prefix string, report func(key, problem string
 	}
 	if c := t.ClientCert; c.User != "" || c.Required {
 		report(prefix+".client_cert", "who clients are by their certificates is set for a single hub")
+	}
+	if !t.Addresses.Empty() {
+		report(prefix+".addresses", "the rules of all hubs are access.rules")
 	}
 	if t.Label != "" {
 		report(prefix+".label", "a label is for a single hub")

@@ -122,6 +122,7 @@ func (s *Server) admitPatiently(r *http.Request, hub string) (Admission, *engine
 	defer cancel()
 	stop := context.AfterFunc(s.arrivals, cancel)
 	defer stop()
+	r = engine.Waited(r)
 	for range maxAsked {
 		if !later.Block(ctx, refusal.Later) {
 			break

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"sluice/access"
 	"sluice/api"
 	"sluice/auth"
 	"sluice/engine"
@@ -59,6 +60,9 @@ type Config struct {
 
 	// Memory turns the garbage collector.
 	Memory Memory `yaml:"memory"`
+
+	// Access says which addresses may come, how often, and how many of one.
+	Access access.Config `yaml:"access"`
 
 	// Auth says who may come in.
 	Auth auth.Config `yaml:"auth"`
@@ -143,6 +147,7 @@ func (c Config) WithDefaults() Config {
 	c.API = c.API.WithDefaults()
 	c.SockJS = c.SockJS.WithDefaults()
 	c.Engine = c.Engine.WithDefaults()
+	c.Access = c.Access.WithDefaults(c.Engine.MaxPendingHandshakes, c.Engine.MaxHTTPConnections)
 	return c
 }
 

@@ -103,7 +103,7 @@ func TestNginx(t *testing.T) {
 	tlsDir, pool := certificate(t)
 	dir, port := t.TempDir(), freePort(t)
 	socket := filepath.Join(dir, "sluice.sock")
-	serve(t, "--listen", "unix:"+socket, "--set", "api.public=true", "--set", "sockjs.enable=true")
+	n := serve(t, "--listen", "unix:"+socket, "--set", "api.public=true", "--set", "sockjs.enable=true", "--set", "proxy.header=X-Forwarded-For")
 	site := adapt(t, "../../deploy/nginx/sluice.conf",
 		"/run/sluice/sluice.sock", socket,
 		"listen 443 ssl;", "listen 127.0.0.1:"+port+" ssl;",
@@ -117,6 +117,7 @@ http {
 %[2]s}`, dir, site))
 	start(t, nginx, "-p", dir, "-e", "stderr", "-c", filepath.Join(dir, "nginx.conf"))
 	throughProxy(t, "localhost:"+port, tlsDir, pool)
+	n.waitFor(`msg="connection opened" .*remote=127\.0\.0\.1:0 `)
 	for _, transport := range []string{"websocket", "xhr-streaming", "xhr-polling"} {
 		cmd := exec.Command("node", "npm/sockjs.mjs", "https://localhost:"+port, chatToken(t), transport)
 		cmd.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+filepath.Join(tlsDir, "fullchain.pem"))
@@ -138,7 +139,7 @@ func TestHAProxy(t *testing.T) {
 	tlsDir, pool := certificate(t)
 	both := filepath.Join(t.TempDir(), "site.pem")
 	write(t, both, read(t, filepath.Join(tlsDir, "fullchain.pem"))+read(t, filepath.Join(tlsDir, "privkey.pem")))
-	n, port := serve(t, "--set", "api.public=true"), freePort(t)
+	n, port := serve(t, "--set", "api.public=true", "--set", "proxy.trusted=127.0.0.0/8", "--set", "proxy.header=X-Forwarded-For"), freePort(t)
 	_, opsPort, _ := net.SplitHostPort(n.ops)
 	conf := filepath.Join(t.TempDir(), "haproxy.cfg")
 	write(t, conf, adapt(t, "../../deploy/haproxy/haproxy.cfg",
@@ -149,6 +150,7 @@ func TestHAProxy(t *testing.T) {
 		"port 8001", "port "+opsPort))
 	start(t, haproxy, "-db", "-f", conf)
 	throughProxy(t, "localhost:"+port, tlsDir, pool)
+	n.waitFor(`msg="connection opened" .*remote=127\.0\.0\.1:0 `)
 }
 
 // TestHAProxyTCP: a load balancer that passes TCP on tells whose connections these

@@ -5,6 +5,7 @@ var sluice = house{
 	floors: map[string]int{
 		"sluice/auth":                  0,
 		"sluice/bench/hdr":             0,
+		"sluice/engine/forwarded":      0,
 		"sluice/engine/proxyproto":     0,
 		"sluice/engine/wheel":          0,
 		"sluice/frame":                 0,
@@ -21,6 +22,7 @@ var sluice = house{
 		"sluice/internal/tools/gotest": 0,
 		"sluice/shard":                 0,
 
+		"sluice/access":           1,
 		"sluice/auth/introspect":  1,
 		"sluice/auth/jwks":        1,
 		"sluice/bench/gnetserver": 1,
@@ -35,13 +37,14 @@ var sluice = house{
 		"sluice/gateway": 4,
 		"sluice/sockjs":  4,
 
-		"sluice/bench":           5, // meets a server over its sockets only
-		"sluice/internal/config": 5,
-		"sluice/internal/node":   6,
-		"sluice/internal/cli":    7,
-		"sluice/bench/figures":   8, // runs the binary
-		"sluice/examples/notify": 8, // uses a running node from outside
-		"sluice":                 8,
+		"sluice/bench":            5, // meets a server over its sockets only
+		"sluice/internal/config":  5,
+		"sluice/internal/explain": 6,
+		"sluice/internal/node":    6,
+		"sluice/internal/cli":     7,
+		"sluice/bench/figures":    8, // runs the binary
+		"sluice/examples/notify":  8, // uses a running node from outside
+		"sluice":                  8,
 
 		"sluice/internal/e2e":             9,
 		"sluice/internal/e2e/conformance": 9,
@@ -57,6 +60,7 @@ var sluice = house{
 	homes: map[string][]string{
 		"github.com/panjf2000/gnet/v2":       {"sluice/engine", "sluice/bench/gnetserver"},
 		"github.com/gobwas/ws":               {"sluice/frame", "sluice/engine"},
+		"github.com/gaissmai/bart":           {"sluice/access"},
 		"github.com/golang-jwt/jwt/v5":       {"sluice/auth"},
 		"github.com/sony/gobreaker/v2":       {"sluice/auth/introspect"},
 		"golang.org/x/crypto":                {"sluice/engine/certs"},

@@ -39,6 +39,8 @@ var handshakeRejections = each(
 	// auth.Reasons: may not come in
 	"certificate_missing", "certificate_user", "issuer_unavailable", "origin_denied", "ticket_expired", "ticket_unknown", "token_algorithm", "token_audience", "token_claim", "token_expired", "token_group_invalid", "token_inactive", "token_malformed",
 	"token_missing", "token_not_yet_valid", "token_revoked", "token_signature", "token_too_large",
+	// access.Reasons: the address
+	"address_banned", "address_connections", "address_denied", "address_http", "address_pending", "address_rate", "node_rate",
 	// SockJS: no room for another session; the token is not that of the session
 	"session_limit", "session_denied",
 )
@@ -70,8 +72,9 @@ var requestRefusals = each("duplicate", "forbidden", "group_full", "handler_fail
 
 // apiOperations are those of package api.
 var apiOperations = []string{
-	"add_connection", "add_to_groups", "add_user", "allowed", "close_all", "close_connection", "close_group", "close_user",
-	"create_ticket", "generate_token", "grant", "has_connection", "has_group", "has_user", "history", "list_group", "list_user", "presence", "remove_connection",
+	"add_address_rule", "add_connection", "add_node_address_rule", "add_to_groups", "add_user", "allowed", "close_all", "close_connection", "close_group", "close_user",
+	"create_ticket", "end_ban", "generate_token", "grant", "has_connection", "has_group", "has_user", "history", "list_address_rules", "list_bans", "list_group", "list_node_address_rules", "list_user", "presence",
+	"remove_address_rule", "remove_connection", "remove_node_address_rule",
 	"remove_connection_from_all", "remove_from_groups", "remove_user", "remove_user_from_all", "revoke", "revoke_tokens",
 	"send_many", "send_to_all", "send_to_connection", "send_to_group", "send_to_user",
 }
@@ -114,3 +117,6 @@ func each(values ...string) [][]string {
 	}
 	return combinations
 }
+
+// addressLists are the lists of package access.
+var addressLists = []string{"allow", "deny", "shadow_allow", "shadow_deny"}

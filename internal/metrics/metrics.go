@@ -38,8 +38,14 @@ type Node struct {
 	HTTPConnections      *Gauge
 	HandshakeRejections  *CounterVec // reason
 	HandshakesWaiting    *Gauge
-	HandshakeDuration    *Histogram  // nanoseconds
+	HandshakeDuration    *Histogram // nanoseconds
 	AcceptErrors         *Counter
+	AddressRules         *GaugeVec   // list
+	AddressRuleReloads   *CounterVec // result
+	AddressShadowed      *Counter
+	AddressBans          *Counter
+	AddressesTracked     *Gauge
+	AddressesEvicted     *Counter
 	TLSConnections       *Gauge
 	TLSHandshakes        *CounterVec // result
 	ProxyHeaders         *CounterVec // result
@@ -123,6 +129,16 @@ func New() *Node {
 	n.HandshakeDuration = n.histogram("sluice_handshake_duration_seconds", "Time from the TCP connection to the 101 answer, of handshakes that succeeded.",
 		nanosecond, durations(time.Millisecond, 10*time.Second)...)
 	n.AcceptErrors = n.counter("sluice_accept_errors_total", "Failures to accept a connection, such as running out of file descriptors.")
+	n.AddressRules = n.gaugeVec("sluice_address_rules", "Ranges of addresses in the rules of all hubs and of single ones, by list.", len(addressLists), "list")
+	for _, list := range addressLists {
+		n.AddressRules.With(list)
+	}
+	n.AddressRuleReloads = n.counterVec("sluice_address_rule_reloads_total", "Times that changed files of address rules were read, by result; those before stay in force after a failure.",
+		[]string{"result"}, each("ok", "failed"))
+	n.AddressShadowed = n.counter("sluice_address_shadow_refusals_total", "Clients that shadow rules would have refused.")
+	n.AddressBans = n.counter("sluice_address_bans_total", "Times that an address was banned for too many failures.")
+	n.AddressesTracked = n.gauge("sluice_addresses_tracked", "Addresses that are remembered for rates and bans.")
+	n.AddressesEvicted = n.counter("sluice_addresses_evicted_total", "Addresses that were forgotten before their rate or ban had come to its end, because there were too many.")
 	n.TLSConnections = n.gauge("sluice_tls_connections", "Connections on the event loops that speak TLS, from the end of their TLS handshake on.")
 	n.TLSHandshakes = n.counterVec("sluice_tls_handshakes_total", "TLS handshakes, by what came of them.",
 		[]string{"result"}, tlsHandshakes)

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sluice/access"
 	"sluice/api"
 	"sluice/auth"
 	"sluice/engine"
@@ -26,10 +27,12 @@ import (
 
 // Node is one running process: listeners, event loops, hubs, operations.
 type Node struct {
-	cfg    config.Config
-	log    *logs.Log
-	engine *engine.Engine
-	hubs   *hub.Node
+	cfg     config.Config
+	metrics *metrics.Node
+	log     *logs.Log
+	engine  *engine.Engine
+	hubs    *hub.Node
+	guard   *access.Guard
 
 	listeners []net.Listener // for addresses()
 	certs     *certs.Store   // nil where no TLS is spoken
@@ -65,6 +68,7 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 		stopClock: make(chan struct{}), clockDone: make(chan struct{}),
 	}
 	m := metrics.New()
+	n.metrics = m
 
 	tenants, err := auth.NewTenants(cfg.Auth, tenants(cfg.Hub))
 	if err != nil {
@@ -77,13 +81,19 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 			return nil, fmt.Errorf("tls: %w", err)
 		}
 	}
+	cfg.Engine.Proxy = cfg.Proxy
 	n.engine = engine.New(cfg.Engine, m, log.Logger)
+	if n.guard, err = access.New(cfg.Access, hubRules(cfg.Hub), cfg.Proxy.Trusted); err != nil {
+		return nil, fmt.Errorf("access: %w", err)
+	}
+	n.engine.Protect(n.guard)
 	n.hubs = hub.New(cfg.Hub, len(n.engine.Loops()))
 	n.hubs.Measure(m.FanOut)
 	n.hubs.Verify(func(string) hub.Verifier { return tenants })
 	gate := gateway.New(gateway.Options{
 		Hubs:     n.hubs,
 		Tenants:  tenants,
+		Guard:    n.guard,
 		Cookie:   cfg.Auth.Cookie,
 		Compat:   !cfg.DisableCompat,
 		EchoPath: cfg.EchoPath,
@@ -94,11 +104,11 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 	n.observe(m)
 
 	data := n.dataPlane(tenants, m)
-	onOps := data
+	onOps, aboutNode := data, n.nodeCalls(tenants, m)
 	if cfg.API.Disable {
-		onOps = nil
+		onOps, aboutNode = nil, nil
 	}
-	if err := n.listen(ctx, m, onOps); err != nil {
+	if err := n.listen(ctx, m, onOps, aboutNode); err != nil {
 		return nil, err
 	}
 	if err := n.engine.Start(handler); err != nil {
@@ -110,11 +120,12 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 	}
 	if cfg.API.Public || n.sockjs != nil {
 		n.public, n.publicDone = api.Server(n.publicPages(handler, data)), make(chan error, 1)
-		engine.SeeTLS(n.public)
+		n.engine.Introduce(n.public)
 		go func() { n.publicDone <- n.public.Serve(n.engine.HTTPListener()) }()
 	}
 	go n.tickHubs()
 	n.meetIssuers()
+	n.watcher.Go(func() { n.watchRules(m) })
 	if n.certs != nil {
 		n.watcher.Go(func() { n.watchCertificates(m) })
 		n.watcher.Go(n.obtainCertificates)
@@ -149,13 +160,14 @@ func tenants(cfg hub.Config) map[string]auth.Tenant {
 
 // dataPlane returns the HTTP API for back ends.
 func (n *Node) dataPlane(tenants *auth.Tenants, m *metrics.Node) http.Handler {
-	durations := m.APIDuration.Recorder()
 	return api.NewData(api.Data{
 		Hub: func(name string) (api.Backend, bool) {
 			h, ok := n.hubs.Hub(name)
 			return h, ok
 		},
-		Authorize: func(r *http.Request, hub string) error { return tenants.Verifier(hub).VerifyCall(r, time.Now()) },
+		Authorize: func(r *http.Request, hub string) error {
+			return n.watchFailures(r, tenants.Verifier(hub).VerifyCall(r, time.Now()))
+		},
 		Revoke: func(hub string, what auth.Revocation, keep time.Duration) error {
 			return tenants.Revoke(hub, what, time.Now(), keep)
 		},
@@ -163,14 +175,22 @@ func (n *Node) dataPlane(tenants *auth.Tenants, m *metrics.Node) http.Handler {
 		Ticket: func(c auth.Claims, life time.Duration) (string, error) {
 			return tenants.IssueTicket(c, life, time.Now())
 		},
-		Observe: func(operation string, status int, took time.Duration) {
-			m.APIRequests.With(operation, metrics.StatusClass(status)).Inc()
-			durations.Observe(uint64(took))
-		},
+		Observe:      observeCalls(m),
+		AddressRules: n.guard.HubRules,
+
 		MaxBody: int64(n.cfg.API.MaxBody),
 
 		MaxCallsPerSecond: n.cfg.API.MaxCallsPerSecond,
 	})
+}
+
+// observeCalls counts the calls of the HTTP API.
+func observeCalls(m *metrics.Node) func(operation string, status int, took time.Duration) {
+	durations := m.APIDuration.Recorder()
+	return func(operation string, status int, took time.Duration) {
+		m.APIRequests.With(operation, metrics.StatusClass(status)).Inc()
+		durations.Observe(uint64(took))
+	}
 }
 
 // publicPages returns what is served on the client port beside the event loops:
@@ -178,6 +198,7 @@ func (n *Node) dataPlane(tenants *auth.Tenants, m *metrics.Node) http.Handler {
 func (n *Node) publicPages(gate engine.HTTPHandler, data http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
+		case !n.welcome(w, r):
 		case !gate.ServesHTTP(r):
 			n.engine.TakeBack(w, r)
 		case n.sockjs != nil && n.sockjs.Serves(r):
@@ -190,7 +211,7 @@ func (n *Node) publicPages(gate engine.HTTPHandler, data http.Handler) http.Hand
 
 // listen opens every listener, or none: an operator who mistyped one address
 // does not get half a node.
-func (n *Node) listen(ctx context.Context, m *metrics.Node, data http.Handler) error {
+func (n *Node) listen(ctx context.Context, m *metrics.Node, data, aboutNode http.Handler) error {
 	ops, err := net.Listen("tcp", n.cfg.Ops)
 	if err != nil {
 		return fmt.Errorf("operations: listen on %s: %w", n.cfg.Ops, err)
@@ -213,6 +234,7 @@ func (n *Node) listen(ctx context.Context, m *metrics.Node, data http.Handler) e
 
 		SlowConsumers: n.slowConsumers,
 		Data:          data,
+		Node:          aboutNode,
 	}))
 	go func() { n.opsDone <- n.ops.Serve(ops) }()
 	return nil

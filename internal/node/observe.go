@@ -23,6 +23,7 @@ func (n *Node) observe(m *metrics.Node) {
 		m.DrainRemaining.Set(float64(n.engine.Remaining()))
 		m.LogLinesDropped.Set(n.log.Dropped())
 		n.observeLoops(m)
+		n.observeAddresses(m)
 		m.Readiness.Clear()
 		m.Readiness.With(n.readiness()).Set(1)
 		m.UnackedBytes.Set(float64(n.hubs.UnackedBytes()))

@@ -37,7 +37,7 @@ func TestLabelsAreDeclared(t *testing.T) {
 			t.Errorf("request refusal %s is not declared", c.Label)
 		}
 	}
-	for _, operation := range api.Operations() {
+	for _, operation := range append(api.Operations(), api.NodeOperations()...) {
 		if m.APIRequests.With(operation, "2xx") == m.APIRequests.With("?", "?") {
 			t.Errorf("API operation %s is not declared", operation)
 		}
