@@ -133,17 +133,8 @@ func (g *Guard) Judge(a netip.Addr) *Refusal {
 // Handshake judges an opening handshake for a hub, or a session that is opened over
 // HTTP, and counts it. It returns nil for a yes.
 func (g *Guard) Handshake(a netip.Addr, hub string) *Refusal {
-	if refusal := g.Judge(a); refusal != nil {
+	if refusal := g.judgeFor(a, hub, true); refusal != nil {
 		return refusal
-	}
-	if a.IsValid() {
-		g.rules.shadow(a)
-		if set := g.HubRules(hub, false); set != nil {
-			set.shadow(a)
-			if !set.Allows(a) {
-				return denied
-			}
-		}
 	}
 	now := g.now()
 	if !g.inTime(a, int64(now)) { // before the node's limit, which others need
@@ -151,6 +142,31 @@ func (g *Guard) Handshake(a netip.Addr, hub string) *Refusal {
 	}
 	if !g.node.Take(int64(now), 1) {
 		return nodeRate
+	}
+	return nil
+}
+
+// Again is Handshake for one that was counted before and has waited since: the rules
+// and bans may be others now.
+func (g *Guard) Again(a netip.Addr, hub string) *Refusal { return g.judgeFor(a, hub, false) }
+
+// judgeFor judges an address for a hub; first has shadow rules count it too.
+func (g *Guard) judgeFor(a netip.Addr, hub string, first bool) *Refusal {
+	if refusal := g.Judge(a); refusal != nil {
+		return refusal
+	}
+	if a.IsValid() {
+		if first {
+			g.rules.shadow(a)
+		}
+		if set := g.HubRules(hub, false); set != nil {
+			if first {
+				set.shadow(a)
+			}
+			if !set.Allows(a) {
+				return denied
+			}
+		}
 	}
 	return nil
 }

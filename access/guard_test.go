@@ -90,6 +90,28 @@ func TestNodeRate(t *testing.T) {
 	})
 }
 
+// TestAgain: a handshake that comes again after a wait pays once, and is judged by
+// what holds now.
+func TestAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := guard(t, Config{MaxNodeHandshakesPerSecond: 1, MaxFailuresPerMinute: 1, Ban: time.Minute}, nil)
+		client := addr("192.0.2.1")
+		if r := g.Handshake(client, "chat"); r != nil {
+			t.Fatalf("refusal %+v", r)
+		}
+		for range 10 {
+			if r := g.Again(client, "chat"); r != nil {
+				t.Fatalf("refusal %+v of one that was counted", r)
+			}
+		}
+		g.Failed(client)
+		g.Failed(client)
+		if r := g.Again(client, "chat"); reasonOf(r) != Banned {
+			t.Errorf("banned while it waited: refusal %+v", r)
+		}
+	})
+}
+
 // TestBans: they grow, an address that behaves begins anew, and one can be pardoned.
 func TestBans(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

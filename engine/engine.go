@@ -62,6 +62,7 @@ type Engine struct {
 	// atomic
 	connections atomic.Int64           // upgraded and open or closing
 	pending     atomic.Int64           // sockets that are not upgraded
+	waiting     atomic.Int64           // of them, those whose handshakes wait to be judged
 	greeted     atomic.Int64           // of them, those that have not come to a loop yet
 	secured     atomic.Int64           // sockets on the loops that speak TLS
 	queued      *budget.Budget         // bytes in all backlogs
@@ -109,6 +110,7 @@ func New(cfg Config, m *metrics.Node, log *slog.Logger) *Engine {
 			lag:        m.LoopLag.Recorder(),
 			latency:    m.DeliveryLatency.Recorder(),
 			arrivals:   make(chan *arrival, maxArriving),
+			parked:     make(map[*Conn]*parked),
 		}
 		l.drain.loop = l
 		e.loops = append(e.loops, l)
@@ -134,6 +136,10 @@ func (e *Engine) Connections() int { return int(e.connections.Load()) }
 // TLSConnections returns the sockets on the loops that speak TLS, upgraded or not.
 // Any goroutine.
 func (e *Engine) TLSConnections() int { return int(e.secured.Load()) }
+
+// WaitingHandshakes returns the opening handshakes that wait to be judged. Any
+// goroutine.
+func (e *Engine) WaitingHandshakes() int { return int(e.waiting.Load()) }
 
 // QueuedBytes returns the bytes that wait for slow clients. Any goroutine.
 func (e *Engine) QueuedBytes() int { return int(e.queued.Used()) }

@@ -57,7 +57,7 @@ func (c *Conn) readHead(p []byte) (rest []byte) {
 }
 
 // handshake answers a whole request head. Afterwards the connection is open, on
-// its way out, or elsewhere with rest, which followed the head.
+// its way out, elsewhere with rest, which followed the head, or waits.
 func (c *Conn) handshake(head, rest []byte) {
 	l := c.loop
 	r, err := l.heads.parse(head)
@@ -79,28 +79,26 @@ func (c *Conn) handshake(head, rest []byte) {
 		return
 	}
 	key, refusal := checkHandshake(r)
-	if refusal == nil {
-		refusal = l.engine.checkCapacity()
-	}
 	if refusal != nil {
 		c.refuse(refusal, r)
 		return
 	}
-	accept, refusal := l.engine.handler.Upgrade(c, r)
-	if refusal != nil {
-		c.refuse(refusal, r)
-		return
-	}
-	o := opening{Acceptance: accept, key: key, request: r}
+	o := &opening{key: key, request: r}
 	if client != peer {
 		o.client = client
 	}
-	o.deflate, o.extensions = frame.NegotiateDeflate(r.Header["Sec-Websocket-Extensions"], l.engine.cfg.Compression)
-	if o.Loop != nil && o.Loop != l {
-		c.move(o, rest)
+	c.judge(o, 1, rest)
+}
+
+// accept completes a handshake that the handler has said yes to, here or on the
+// loop where the connection shall live.
+func (c *Conn) accept(o *opening, rest []byte) {
+	o.deflate, o.extensions = frame.NegotiateDeflate(o.request.Header["Sec-Websocket-Extensions"], c.loop.engine.cfg.Compression)
+	if o.Loop != nil && o.Loop != c.loop {
+		c.move(*o, rest)
 		return
 	}
-	c.upgrade(&o)
+	c.upgrade(o)
 }
 
 // upgrade sends the 101 and opens the connection (RFC 6455 §4.2.2).
@@ -158,6 +156,7 @@ func (c *Conn) upgrade(o *opening) {
 func (c *Conn) refuse(r *Refusal, request *http.Request) {
 	l := c.loop
 	l.logRefused(r, c.RemoteAddr(), request)
+	c.stopWaiting()
 	c.dropUnread()
 	if c.cause == causeNone {
 		c.cause = CauseHandshakeRefused

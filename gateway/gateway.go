@@ -133,10 +133,16 @@ type Admission struct {
 
 // Admit judges whoever wants to be a client of a hub, in one of the subprotocols
 // that it offers: its origin, its token, what it asks for in the query. It is for
-// any goroutine and does not block.
+// any goroutine and does not block; a refusal with a Later is one for now, and
+// whoever waits for that calls
+// Admit again, with engine.Waited.
 func (g *Gateway) Admit(r *http.Request, name string, offered []string) (Admission, *engine.Refusal) {
 	client := engine.AddressOf(r)
-	if refusal := g.guard.Handshake(client, name); refusal != nil {
+	judge := g.guard.Handshake
+	if engine.HasWaited(r) {
+		judge = g.guard.Again
+	}
+	if refusal := judge(client, name); refusal != nil {
 		return Admission{}, &engine.Refusal{Status: refusal.Status, Label: string(refusal.Reason), Reason: refusal.Detail, RetryAfter: refusal.RetryAfter}
 	}
 	if origins := r.Header["Origin"]; len(origins) > 1 || !g.tenants.Origins(name).Allow(r.Header.Get("Origin"), r.Host) {
@@ -201,16 +207,16 @@ func (g *Gateway) identify(r *http.Request, hubName string) (auth.Identity, erro
 	return g.tenants.Verify(token, hubName, time.Now())
 }
 
-// fetching is when a client may come again whose token needs keys that are being
-// fetched: most providers have answered by then.
-const fetching = time.Second
+// providerPause is when a client may come again whose provider has not answered in
+// time: it has waited already.
+const providerPause = 5 * time.Second
 
 // refused answers with what auth found wrong.
 func refused(err error) *engine.Refusal {
 	if r, ok := errors.AsType[*auth.Refusal](err); ok {
 		refusal := &engine.Refusal{Status: r.Status, Label: string(r.Reason), Reason: r.Detail}
 		if r.Reason == auth.IssuerUnavailable {
-			refusal.RetryAfter = fetching
+			refusal.RetryAfter, refusal.Later = providerPause, r.Later
 		}
 		return refusal
 	}

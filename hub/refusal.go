@@ -27,6 +27,7 @@ const (
 	flooding
 	tooLarge
 	unauthorized
+	unverified
 	noConnection
 	noHandler
 	handlerFailed
@@ -69,6 +70,7 @@ var refusals = [refusalCount]struct {
 	tooFast:       {"connection_rate_limited", wire.TooManyRequests, "the connection is over its rate of messages", frame.ClosePolicyViolation, nil},
 	tooLarge:      {"too_large", wire.BadRequest, "the message is larger than the hub allows", frame.CloseMessageTooBig, ErrMessageTooLarge},
 	unauthorized:  {"unauthorized", wire.Unauthorized, "the token was refused", 0, nil},
+	unverified:    {"unverified", wire.InternalServerError, "the token's issuer has not answered yet, try again", 0, nil},
 	noHandler:     {"no_handler", wire.InternalServerError, "the hub has no handler for events", frame.CloseInternalError, nil},
 	handlerFailed: {"handler_failed", wire.InternalServerError, "the handler of events has failed", frame.CloseInternalError, nil},
 	unsupported:   {"unsupported", wire.BadRequest, "this kind of message is not supported", 0, nil},

@@ -154,7 +154,7 @@ func (s *Server) serveReceive(w http.ResponseWriter, r *http.Request, t target, 
 		s.answer(r.Context(), n, &a)
 		return
 	}
-	admission, refusal := s.admit(r, t.hub)
+	admission, refusal := s.admitPatiently(r, t.hub)
 	if refusal == nil {
 		n, refusal = s.create(r, t, tr.label, admission)
 	}

@@ -8,13 +8,16 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"sluice/access"
 	"sluice/auth"
+	"sluice/auth/introspect"
 	"sluice/auth/jwks"
 	"sluice/hub"
 	"sluice/internal/config"
+	"sluice/internal/later"
 )
 
 // Question is a client and what it wants.
@@ -166,6 +169,15 @@ func (n *Node) origin(q Question) Finding {
 func (n *Node) token(ctx context.Context, q Question, now time.Time) (auth.Identity, Finding) {
 	f := Finding{Subject: "token", Rule: "auth"}
 	n.tenants.Trust(func(i auth.Issuer) auth.KeySource { return fetch(ctx, i) })
+	ctx, stop := context.WithCancel(ctx)
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	defer stop()
+	n.tenants.Ask(func(i auth.Issuer) auth.Introspector {
+		p := patient{ctx, introspect.New(i.Introspection, nil)}
+		asking.Go(func() { p.client.Run(ctx) })
+		return p
+	})
 	id, err := n.tenants.Verify(q.Token, q.Hub, now)
 	if err != nil {
 		f.Why = err.Error()
@@ -195,6 +207,20 @@ func fetch(ctx context.Context, i auth.Issuer) auth.KeySource {
 	return set
 }
 
+// patient asks the provider and waits for its answer: here nobody else is held up.
+type patient struct {
+	ctx    context.Context
+	client *introspect.Client
+}
+
+func (p patient) Introspect(token string) auth.Introspected {
+	said := p.client.Introspect(token)
+	if said.Later != nil && later.Block(p.ctx, said.Later) {
+		said = p.client.Introspect(token)
+	}
+	return said
+}
+
 // signer returns the key of the configuration with which the token is signed.
 func (n *Node) signer(q Question, now time.Time) string {
 	keys, at := n.cfg.Auth.Keys, "auth.keys"
@@ -216,7 +242,7 @@ func (n *Node) signer(q Question, now time.Time) string {
 			return name
 		}
 	}
-	return "a key of an issuer"
+	return "an issuer: its keys, or its word"
 }
 
 func (n *Node) hub(q Question) Finding {

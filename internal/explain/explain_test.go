@@ -1,6 +1,9 @@
 package explain
 
 import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
@@ -79,6 +82,38 @@ func TestExplain(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestExplainOpaqueTokens: the provider is asked, and its answer waited for.
+func TestExplainOpaqueTokens(t *testing.T) {
+	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.FormValue("token") == "good" {
+			fmt.Fprintf(w, `{"active":true,"sub":"alice","aud":"sluice"}`)
+			return
+		}
+		fmt.Fprint(w, `{"active":false}`)
+	}))
+	defer provider.Close()
+	cfg := config.Config{
+		Auth: auth.Config{Issuers: []auth.Issuer{{
+			Issuer: provider.URL, JWKSURL: auth.NoJWKS, Audience: []string{"sluice"},
+			Introspection: auth.Introspection{URL: provider.URL + "/introspect", ClientID: "id", ClientSecret: "secret"},
+		}}},
+		Hub: hub.Config{CreateOnFirstUse: true},
+	}
+	if err := config.Check(&cfg); err != nil {
+		t.Fatal(err)
+	}
+	n, err := New(cfg.WithDefaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for token, want := range map[string]string{"good": `user "alice"`, "bad": "token_inactive"} {
+		_, f := n.token(t.Context(), Question{Token: token, Hub: "chat"}, time.Now())
+		if f.Allowed != (token == "good") || !strings.Contains(f.Why, want) {
+			t.Errorf("%s: %+v", token, f)
+		}
 	}
 }
 

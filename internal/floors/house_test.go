@@ -15,6 +15,7 @@ var sluice = house{
 		"sluice/internal/build":        0,
 		"sluice/internal/cors":         0,
 		"sluice/internal/doctor":       0,
+		"sluice/internal/later":        0,
 		"sluice/internal/logs":         0,
 		"sluice/internal/metrics":      0,
 		"sluice/internal/overload":     0,
@@ -24,6 +25,7 @@ var sluice = house{
 		"sluice/shard":                 0,
 
 		"sluice/access":           1,
+		"sluice/auth/introspect":  1,
 		"sluice/auth/jwks":        1,
 		"sluice/bench/gnetserver": 1,
 		"sluice/bench/swarm":      1,
@@ -72,6 +74,7 @@ var sluice = house{
 		"github.com/go-jose/go-jose/v4":      {"sluice/internal/testkit/provider"},
 		"github.com/coreos/go-oidc/v3":       {"sluice/api/login"},
 		"golang.org/x/oauth2":                {"sluice/api/login", "sluice/internal/testkit/provider"},
+		"github.com/sony/gobreaker/v2":       {"sluice/auth/introspect"},
 		"golang.org/x/crypto":                {"sluice/engine/certs"},
 		"github.com/VictoriaMetrics/metrics": {"sluice/internal/metrics"},
 		"github.com/getkin/kin-openapi":      {"sluice/api"}, // in its tests

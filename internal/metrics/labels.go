@@ -31,12 +31,14 @@ var handshakeRejections = each(
 	"capacity", "draining", "overload_lag", "overload_memory", "overload_queue", "head_too_large", "malformed", "method", "not_websocket", "pending_limit", "version",
 	// the engine: it never became an answer
 	"client_gone", "handshake_timeout", "internal_error", "tls_error",
+	// the engine: it had to wait for an answer from elsewhere
+	"early_input", "waiting_limit",
 	// the engine: it could not be taken to where it belongs
 	"http_failed", "http_limit", "move_failed", "move_queue_full",
 	// the gateway: nowhere to go
 	"invalid_hub", "mode", "subprotocol", "unknown_hub", "unknown_path",
 	// auth.Reasons: may not come in
-	"certificate_missing", "certificate_user", "issuer_unavailable", "origin_denied", "ticket_expired", "ticket_unknown", "token_algorithm", "token_audience", "token_expired", "token_group_invalid", "token_malformed",
+	"certificate_missing", "certificate_user", "issuer_unavailable", "origin_denied", "ticket_expired", "ticket_unknown", "token_algorithm", "token_audience", "token_claim", "token_expired", "token_group_invalid", "token_inactive", "token_malformed",
 	"token_missing", "token_not_yet_valid", "token_revoked", "token_signature", "token_too_large",
 	// access.Reasons: the address
 	"address_banned", "address_connections", "address_denied", "address_http", "address_pending", "address_rate", "node_rate",
@@ -48,6 +50,14 @@ var handshakeRejections = each(
 
 // tlsHandshakes are what comes of a TLS handshake: the first two are successes.
 var tlsHandshakes = each("full", "resumed", "client_gone", "draining", "failed", "plain_http", "refused", "timeout")
+
+// introspections are what comes of asking a provider about a token. With the last
+// two it was not asked.
+var introspections = each("active", "inactive", "failed", "timeout", "breaker_open", "queue_full")
+
+// maxIssuerLabels bounds the issuers, which the configuration names, with two
+// sources each.
+const maxIssuerLabels = 64
 
 // proxyHeaders are what comes of waiting for a PROXY header.
 var proxyHeaders = each("accepted", "client_gone", "draining", "failed", "malformed", "refused", "timeout", "untrusted")
@@ -65,7 +75,7 @@ var droppedMessages = each("conflate", "drop_newest", "drop_oldest", "expired", 
 var requestRefusals = each("connection_flood", "connection_rate_limited", "duplicate", "forbidden", "group_full", "handler_failed", "hub_full", "hub_groups_full", "invalid_group", "malformed",
 	"no_connection", "no_handler", "no_history", "no_presence", "not_member", "not_resumed", "overloaded", "rate_limited", "replaced", "states_full",
 	"stream_exists", "stream_idle", "stream_not_found", "stream_out_of_order", "too_large", "too_many_groups", "too_many_rules",
-	"too_many_streams", "unacked_full", "unauthorized", "unsupported", "user_full")
+	"too_many_streams", "unacked_full", "unauthorized", "unsupported", "unverified", "user_full")
 
 // singleUseRefusals are auth.CallReasons.
 var singleUseRefusals = each("full", "incomplete", "mismatch", "replayed", "stale")

@@ -37,7 +37,8 @@ type Node struct {
 	HubQueue             *GaugeVec   // hub
 	HTTPConnections      *Gauge
 	HandshakeRejections  *CounterVec // reason
-	HandshakeDuration    *Histogram  // nanoseconds
+	HandshakesWaiting    *Gauge
+	HandshakeDuration    *Histogram // nanoseconds
 	AcceptErrors         *Counter
 	AddressRules         *GaugeVec   // list
 	AddressRuleReloads   *CounterVec // result
@@ -51,6 +52,9 @@ type Node struct {
 	CertificateReloads   *CounterVec // result
 	IssuerFetches        *CounterVec // result
 	OpsLogins            *CounterVec // result
+	IssuerBreakerOpen    *GaugeVec   // issuer, source
+	Introspections       *CounterVec // result
+	IntrospectionCache   *Gauge      // answers
 	CertificateExpiry    *Gauge      // seconds of Unix time
 	TLSHandshakeDuration *Histogram  // nanoseconds
 	HeartbeatTimeouts    *Counter
@@ -125,6 +129,7 @@ func New() *Node {
 		[]string{"reason", "initiator"}, closeReasons)
 	n.HandshakeRejections = n.counterVec("sluice_handshake_rejections_total", "Opening handshakes that were refused or not finished.",
 		reason, handshakeRejections)
+	n.HandshakesWaiting = n.gauge("sluice_waiting_handshakes", "Opening handshakes that wait for an identity provider.")
 	n.HandshakeDuration = n.histogram("sluice_handshake_duration_seconds", "Time from the TCP connection to the 101 answer, of handshakes that succeeded.",
 		nanosecond, durations(time.Millisecond, 10*time.Second)...)
 	n.AcceptErrors = n.counter("sluice_accept_errors_total", "Failures to accept a connection, such as running out of file descriptors.")
@@ -149,6 +154,11 @@ func New() *Node {
 		[]string{"result"}, each("ok", "failed"))
 	n.OpsLogins = n.counterVec("sluice_ops_logins_total", "Logins for the operations pages, by what came of them.",
 		[]string{"result"}, opsLogins)
+	n.IssuerBreakerOpen = n.gaugeVec("sluice_issuer_breaker_open", "1 while nobody waits for an identity provider because it has failed several times in a row, by issuer and by what it is asked for; issuers beyond the first 32 are together.",
+		maxIssuerLabels, "issuer", "source")
+	n.Introspections = n.counterVec("sluice_introspections_total", "Times that an identity provider was to be asked about a token, by what came of it.",
+		[]string{"result"}, introspections)
+	n.IntrospectionCache = n.gauge("sluice_introspection_cache_entries", "Answers about tokens that are remembered.")
 	n.CertificateExpiry = n.gauge("sluice_tls_certificate_expiry_timestamp_seconds", "When the first of the certificates in force expires, in Unix time; 0 without TLS.")
 	n.ProxyHeaders = n.counterVec("sluice_proxy_headers_total", "PROXY headers expected at the beginning of connections, by what came of them.",
 		[]string{"result"}, proxyHeaders)

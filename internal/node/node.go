@@ -16,7 +16,6 @@ import (
 	"sluice/api"
 	"sluice/api/login"
 	"sluice/auth"
-	"sluice/auth/jwks"
 	"sluice/engine"
 	"sluice/engine/certs"
 	"sluice/gateway"
@@ -40,8 +39,8 @@ type Node struct {
 
 	listeners []net.Listener // for addresses()
 	certs     *certs.Store   // nil where no TLS is spoken
-	watcher   sync.WaitGroup // watchCertificates, the keys of issuers, watchOverload
-	issuers   []*jwks.Set
+	watcher   sync.WaitGroup // watchCertificates, watchRules, meetIssuers, watchOverload
+	issuers   issuers
 	opsAddr   net.Addr
 	ops       *http.Server
 	opsDone   chan error
@@ -52,6 +51,9 @@ type Node struct {
 	sse        *sse.Server    // nil where there is none
 
 	overload *overload.Guard // nil where nothing is watched
+
+	arrivals     context.Context // ends when nobody new is let in over HTTP
+	stopArrivals context.CancelFunc
 
 	stopClock chan struct{}
 	clockDone chan struct{} // closed when the hubs' clock has stopped
@@ -74,6 +76,7 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 		cfg: cfg, log: log, opsDone: make(chan error, 1),
 		stopClock: make(chan struct{}), clockDone: make(chan struct{}),
 	}
+	n.arrivals, n.stopArrivals = context.WithCancel(context.Background())
 	m := metrics.New()
 	n.metrics = m
 
@@ -154,7 +157,7 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 	if n.overload != nil {
 		n.watcher.Go(n.watchOverload)
 	}
-	n.fetchKeys()
+	n.meetIssuers()
 	n.watcher.Go(func() { n.watchRules(m) })
 	if n.certs != nil {
 		n.watcher.Go(func() { n.watchCertificates(m) })

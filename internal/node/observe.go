@@ -14,6 +14,7 @@ func (n *Node) observe(m *metrics.Node) {
 	m.SetBuild(b.Version, b.Commit, b.Go)
 	m.OnScrape(func() {
 		m.Connections.Set(float64(n.engine.Connections()))
+		m.HandshakesWaiting.Set(float64(n.engine.WaitingHandshakes()))
 		m.TLSConnections.Set(float64(n.engine.TLSConnections()))
 		m.HTTPConnections.Set(float64(n.engine.HTTPConnections()))
 		m.OutboundQueue.Set(float64(n.engine.QueuedBytes()))

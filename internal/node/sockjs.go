@@ -23,6 +23,7 @@ func (n *Node) withSockJS(gate *gateway.Gateway, allowOrigin func(hub, origin, h
 			a, refusal := gate.Admit(r, hub, offered)
 			return sockjs.Admission{Subprotocol: a.Subprotocol, Expires: a.Expires, Loop: a.Loop, Open: a.Open}, refusal
 		},
+		Patience:    n.cfg.Engine.HandshakeTimeout,
 		AllowOrigin: allowOrigin,
 		Cookie:      n.cfg.Auth.Cookie,
 		Refused:     refusedBy(m),
