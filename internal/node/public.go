@@ -41,6 +41,9 @@ func (n *Node) withStreams(next handler, gate *gateway.Gateway, allowOrigin func
 		n.sse = sse.New(n.cfg.SSE, sse.Options{
 			Loops: n.loops(),
 			Admit: func(r *http.Request, hub string) (sse.Admission, *engine.Refusal) {
+				if refusal := n.engine.Overload(); refusal != nil {
+					return sse.Admission{}, refusal
+				}
 				a, refusal := gate.Admit(r, hub, []string{"json.sluice.v1"})
 				return sse.Admission{Expires: a.Expires, Permissions: a.Permissions, Listen: a.Listen}, refusal
 			},
