@@ -17,6 +17,7 @@ var sluice = house{
 		"sluice/internal/doctor":       0,
 		"sluice/internal/logs":         0,
 		"sluice/internal/metrics":      0,
+		"sluice/internal/overload":     0,
 		"sluice/internal/rate":         0,
 		"sluice/internal/testkit":      0,
 		"sluice/internal/tools/gotest": 0,
@@ -30,13 +31,16 @@ var sluice = house{
 		"sluice/internal/outbox":  1,
 		"sluice/internal/systemd": 1,
 
+		"sluice/internal/testkit/provider": 1,
+
 		"sluice/engine": 3,
 		"sluice/hub":    3,
 
-		"sluice/api":     4,
-		"sluice/gateway": 4,
-		"sluice/sockjs":  4,
-		"sluice/sse":     4,
+		"sluice/api":       4,
+		"sluice/api/login": 4,
+		"sluice/gateway":   4,
+		"sluice/sockjs":    4,
+		"sluice/sse":       4,
 
 		"sluice/bench":            5, // meets a server over its sockets only
 		"sluice/internal/config":  5,
@@ -56,6 +60,7 @@ var sluice = house{
 		"sluice/internal/e2e/conformance",
 		"sluice/internal/floors",
 		"sluice/internal/testkit",
+		"sluice/internal/testkit/provider",
 		"sluice/internal/tools/gotest",
 	},
 	homes: map[string][]string{
@@ -63,6 +68,10 @@ var sluice = house{
 		"github.com/gobwas/ws":               {"sluice/frame", "sluice/engine"},
 		"github.com/gaissmai/bart":           {"sluice/access"},
 		"github.com/golang-jwt/jwt/v5":       {"sluice/auth"},
+		"github.com/zitadel/oidc/v3":         {"sluice/internal/testkit/provider"},
+		"github.com/go-jose/go-jose/v4":      {"sluice/internal/testkit/provider"},
+		"github.com/coreos/go-oidc/v3":       {"sluice/api/login"},
+		"golang.org/x/oauth2":                {"sluice/api/login", "sluice/internal/testkit/provider"},
 		"golang.org/x/crypto":                {"sluice/engine/certs"},
 		"github.com/VictoriaMetrics/metrics": {"sluice/internal/metrics"},
 		"github.com/getkin/kin-openapi":      {"sluice/api"}, // in its tests

@@ -14,6 +14,7 @@ import (
 
 	"sluice/access"
 	"sluice/api"
+	"sluice/api/login"
 	"sluice/auth"
 	"sluice/auth/jwks"
 	"sluice/engine"
@@ -23,6 +24,7 @@ import (
 	"sluice/internal/config"
 	"sluice/internal/logs"
 	"sluice/internal/metrics"
+	"sluice/internal/overload"
 	"sluice/sockjs"
 	"sluice/sse"
 )
@@ -38,7 +40,7 @@ type Node struct {
 
 	listeners []net.Listener // for addresses()
 	certs     *certs.Store   // nil where no TLS is spoken
-	watcher   sync.WaitGroup // watchCertificates, the keys of issuers
+	watcher   sync.WaitGroup // watchCertificates, the keys of issuers, watchOverload
 	issuers   []*jwks.Set
 	opsAddr   net.Addr
 	ops       *http.Server
@@ -48,6 +50,8 @@ type Node struct {
 	publicDone chan error
 	sockjs     *sockjs.Server // nil where there is none
 	sse        *sse.Server    // nil where there is none
+
+	overload *overload.Guard // nil where nothing is watched
 
 	stopClock chan struct{}
 	clockDone chan struct{} // closed when the hubs' clock has stopped
@@ -105,6 +109,7 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 	})
 	allowOrigin := func(hub, origin, host string) bool { return tenants.Origins(hub).Allow(origin, host) }
 	handler := n.withStreams(n.withSockJS(gate, allowOrigin, m), gate, allowOrigin, m)
+	n.overload = n.newOverload(m)
 	n.observe(m)
 
 	data := n.dataPlane(tenants, m)
@@ -112,7 +117,25 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 	if cfg.API.Disable {
 		onOps, aboutNode = nil, nil
 	}
-	if err := n.listen(ctx, m, onOps, aboutNode); err != nil {
+	guard, err := login.New(cfg.OpsLogin, login.Options{
+		Observe: func(result string) { m.OpsLogins.With(result).Inc() },
+		Log:     log.Logger,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ops_login: %w", err)
+	}
+	pages := api.NewOps(api.Ops{
+		Healthy:      n.healthy,
+		Ready:        n.ready,
+		WriteMetrics: m.WritePrometheus,
+		Pprof:        n.cfg.OpsPprof,
+
+		SlowConsumers: n.slowConsumers,
+		Data:          onOps,
+		Node:          aboutNode,
+		Login:         guard,
+	})
+	if err := n.listen(ctx, pages); err != nil {
 		return nil, err
 	}
 	if err := n.engine.Start(handler); err != nil {
@@ -128,6 +151,9 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 		go func() { n.publicDone <- n.public.Serve(n.engine.HTTPListener()) }()
 	}
 	go n.tickHubs()
+	if n.overload != nil {
+		n.watcher.Go(n.watchOverload)
+	}
 	n.fetchKeys()
 	n.watcher.Go(func() { n.watchRules(m) })
 	if n.certs != nil {
@@ -169,9 +195,7 @@ func (n *Node) dataPlane(tenants *auth.Tenants, m *metrics.Node) http.Handler {
 			h, ok := n.hubs.Hub(name)
 			return h, ok
 		},
-		Authorize: func(r *http.Request, hub string) error {
-			return n.watchFailures(r, tenants.Verifier(hub).VerifyCall(r, time.Now()))
-		},
+		Authorize: n.authorizer(tenants, m),
 		Revoke: func(hub string, what auth.Revocation, keep time.Duration) error {
 			return tenants.Revoke(hub, what, time.Now(), keep)
 		},
@@ -182,7 +206,8 @@ func (n *Node) dataPlane(tenants *auth.Tenants, m *metrics.Node) http.Handler {
 		Observe:      observeCalls(m),
 		AddressRules: n.guard.HubRules,
 
-		MaxBody: int64(n.cfg.API.MaxBody),
+		Overloaded: n.overloaded,
+		MaxBody:    int64(n.cfg.API.MaxBody),
 
 		MaxCallsPerSecond: n.cfg.API.MaxCallsPerSecond,
 	})
@@ -199,7 +224,7 @@ func observeCalls(m *metrics.Node) func(operation string, status int, took time.
 
 // listen opens every listener, or none: an operator who mistyped one address
 // does not get half a node.
-func (n *Node) listen(ctx context.Context, m *metrics.Node, data, aboutNode http.Handler) error {
+func (n *Node) listen(ctx context.Context, pages http.Handler) error {
 	ops, err := net.Listen("tcp", n.cfg.Ops)
 	if err != nil {
 		return fmt.Errorf("operations: listen on %s: %w", n.cfg.Ops, err)
@@ -214,16 +239,7 @@ func (n *Node) listen(ctx context.Context, m *metrics.Node, data, aboutNode http
 		n.listeners = append(n.listeners, ln)
 	}
 	n.opsAddr = ops.Addr()
-	n.ops = api.Server(api.NewOps(api.Ops{
-		Healthy:      n.healthy,
-		Ready:        n.ready,
-		WriteMetrics: m.WritePrometheus,
-		Pprof:        n.cfg.OpsPprof,
-
-		SlowConsumers: n.slowConsumers,
-		Data:          data,
-		Node:          aboutNode,
-	}))
+	n.ops = api.Server(pages)
 	go func() { n.opsDone <- n.ops.Serve(ops) }()
 	return nil
 }
@@ -292,6 +308,8 @@ func (n *Node) ready() (ok bool, why string) {
 		return false, "draining"
 	case n.engine.Full():
 		return false, "full"
+	case n.overloaded():
+		return false, "overloaded"
 	}
 	return true, ""
 }

@@ -24,6 +24,7 @@ func (n *Node) observe(m *metrics.Node) {
 		n.observeAddresses(m)
 		m.Readiness.Clear()
 		m.Readiness.With(n.readiness()).Set(1)
+		n.observeOverload(m)
 		m.UnackedBytes.Set(float64(n.hubs.UnackedBytes()))
 		m.StateBytes.Set(float64(n.hubs.StateBytes()))
 		m.HistoryBytes.Set(float64(n.hubs.HistoryBytes()))

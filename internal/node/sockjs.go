@@ -17,6 +17,9 @@ func (n *Node) withSockJS(gate *gateway.Gateway, allowOrigin func(hub, origin, h
 	n.sockjs = sockjs.New(n.cfg.SockJS, sockjs.Options{
 		Loops: n.loops(),
 		Admit: func(r *http.Request, hub string, offered []string) (sockjs.Admission, *engine.Refusal) {
+			if refusal := n.engine.Overload(); refusal != nil {
+				return sockjs.Admission{}, refusal
+			}
 			a, refusal := gate.Admit(r, hub, offered)
 			return sockjs.Admission{Subprotocol: a.Subprotocol, Expires: a.Expires, Loop: a.Loop, Open: a.Open}, refusal
 		},
