@@ -9,6 +9,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"sluice/access"
 )
@@ -139,8 +140,16 @@ func (h *handedOver) adopt() (net.Conn, error) {
 	if err != nil {
 		h.loop.lost(h.fd, h.over, err, h.refusal(), h.request)
 	}
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		setUserTimeout(tcp, httpUserTimeout)
+	}
 	return nc, err
 }
+
+// httpUserTimeout is how long the peer of a connection may acknowledge nothing of
+// what net/http has written. The heartbeats of streams are less apart by default, so
+// there is always one out to be acknowledged.
+const httpUserTimeout = time.Minute
 
 func (h *handedOver) refusal() *Refusal {
 	return h.loop.engine.busy("http_failed", "cannot hand the connection on")

@@ -63,6 +63,7 @@ func (e *Engine) takeBack(hc *httpConn, input []byte) {
 	}
 	if tcp, ok := hc.socket.(*net.TCPConn); ok {
 		_ = tcp.SetKeepAlive(false) // as on arrival from another loop
+		setUserTimeout(tcp, 0)
 	}
 	l := e.leastLoaded()
 	in := &incoming{conn: &Conn{loop: l}, over: hc.over, input: input}
