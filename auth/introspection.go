@@ -41,9 +41,10 @@ type Introspection struct {
 	// does not tell. Default 1h.
 	Lifetime time.Duration `yaml:"lifetime"`
 
-	// CacheTTL is how long the provider's yes is remembered, though never beyond the
-	// end of the token: for so long a token that was revoked still lets clients in.
-	// At most 1h; 1ns is as good as not at all. Default 1m.
+	// CacheTTL is how long the provider's yes is remembered, though not beyond the end
+	// of the token: for so long a token that was revoked still lets clients in. At
+	// most 1h; less than 2s is 2s, for those who have waited for the answer. Default
+	// 1m.
 	CacheTTL time.Duration `yaml:"cache_ttl"`
 
 	// NegativeTTL is the same for its no. At most 1h. Default 10s.

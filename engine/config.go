@@ -31,8 +31,8 @@ type Config struct {
 
 	// MaxWaitingHandshakes bounds, of these sockets, those that wait for an identity
 	// provider to say whether they may come in; one more is answered 503. They must
-	// leave room for clients that need not wait. Default 512, or half of
-	// MaxPendingHandshakes where that is another number.
+	// leave room for clients that need not wait, and be more than one address may
+	// have. Default 768, or three quarters of MaxPendingHandshakes where that is less.
 	MaxWaitingHandshakes int `yaml:"max_waiting_handshakes"`
 
 	// MaxHTTPConnections bounds the connections to the client port that net/http
@@ -170,7 +170,7 @@ func (c Config) withDefaults(fdLimit int) Config {
 		fdLimit = 1024
 	}
 	def(&c.MaxPendingHandshakes, min(1024, max(1, fdLimit/4)))
-	def(&c.MaxWaitingHandshakes, max(1, c.MaxPendingHandshakes/2))
+	def(&c.MaxWaitingHandshakes, min(768, max(1, c.MaxPendingHandshakes/4*3)))
 	def(&c.MaxHTTPConnections, min(256, max(1, fdLimit/16)))
 	def(&c.MaxConnections, max(1, fdLimit-c.MaxPendingHandshakes-c.MaxHTTPConnections-fdReserve))
 	return c

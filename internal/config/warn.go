@@ -42,6 +42,9 @@ func (c *Config) warn(report func(key, text string)) {
 	if slices.Contains(d.Auth.Origins, "*") && d.Auth.Cookie != auth.NoCookie {
 		report("auth.origins", `with "*" any web page can act as its visitor where the token is in a cookie; name the pages, or set auth.cookie to "-"`)
 	}
+	if len(d.Auth.Keys) == 0 && !d.API.Disable {
+		report("auth.keys", "none, so nobody can call the HTTP API of hubs that have no keys of their own")
+	}
 	if len(d.Hub.Hubs) == 0 && !d.Hub.CreateOnFirstUse {
 		report("hub.hubs", "no hub is declared and none is made on first use, so every client will get 404; declare one, or set hub.create_on_first_use")
 	}
