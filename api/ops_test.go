@@ -104,7 +104,7 @@ func TestMetricsContentType(t *testing.T) {
 // limit is refused.
 func TestServer(t *testing.T) {
 	srv := httptest.NewUnstartedServer(nil)
-	srv.Config = api.Server(api.NewOps(ops(notReady)))
+	srv.Config = api.NewServer(api.ServerOptions{Handler: api.NewOps(ops(notReady))}).Server
 	srv.Start()
 	defer srv.Close()
 

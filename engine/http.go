@@ -195,13 +195,37 @@ func (c *httpConn) release() {
 	}
 }
 
+// ConnectionState returns what the client came over, as a tls.Conn does; the zero
+// value for plain text.
+func (c *httpConn) ConnectionState() (state tls.ConnectionState) {
+	if c.over.tls != nil {
+		state = c.over.tls.tls.ConnectionState()
+	}
+	return state
+}
+
+// httpConnOf returns the connection of ours below one that a server has: between
+// them may be others, each with a method NetConn.
+func httpConnOf(nc net.Conn) (*httpConn, bool) {
+	for {
+		switch c := nc.(type) {
+		case *httpConn:
+			return c, true
+		case interface{ NetConn() net.Conn }:
+			nc = c.NetConn()
+		default:
+			return nil, false
+		}
+	}
+}
+
 // SeeTLS has the requests that a server gets through HTTPListener carry the TLS
 // they came over, as http.Request.TLS. By itself the server does not see it,
 // because bytes that were read already lie in front of it. It is called before the
 // server serves.
 func SeeTLS(server *http.Server) {
 	server.ConnContext = func(ctx context.Context, nc net.Conn) context.Context {
-		if c, ok := nc.(*httpConn); ok && c.over.tls != nil {
+		if c, ok := httpConnOf(nc); ok && c.over.tls != nil {
 			state := c.over.tls.tls.ConnectionState()
 			return context.WithValue(ctx, tlsKey{}, &state)
 		}

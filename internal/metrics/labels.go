@@ -1,5 +1,7 @@
 package metrics
 
+import "strconv"
+
 // reason is the only label of most counters that have one.
 var reason = []string{"reason"}
 
@@ -78,6 +80,21 @@ func StatusClass(status int) string {
 		return "4xx"
 	}
 	return "2xx"
+}
+
+// httpStatuses are those that parts of the node or net/http answer with.
+var httpStatuses = []string{"200", "202", "204", "304", "400", "401", "403", "404", "405", "408", "409", "412", "413", "415", "417", "422", "429", "431",
+	"500", "501", "503", "505", "507", NoAnswer}
+
+// NoAnswer is the label of a request that got no answer.
+const NoAnswer = "none"
+
+// HTTPStatus returns a status as a label; 0 is for no answer.
+func HTTPStatus(status int) string {
+	if status == 0 {
+		return NoAnswer
+	}
+	return strconv.Itoa(status)
 }
 
 // pairs returns all combinations of two labels.

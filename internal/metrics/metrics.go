@@ -78,6 +78,9 @@ type Node struct {
 	APIRequests *CounterVec // operation, status
 	APIDuration *Histogram  // nanoseconds
 
+	// All that HTTP servers answer, on both ports.
+	HTTPAnswers *CounterVec // listener, status
+
 	// The event loops.
 	LoopConnections   *GaugeVec  // loop
 	LoopLastLag       *GaugeVec  // loop; seconds
@@ -165,6 +168,9 @@ func New() *Node {
 		[]string{"operation", "status"}, pairs(apiOperations, statusClasses))
 	n.APIDuration = n.histogram("sluice_api_request_duration_seconds", "Time from the head of a call of the HTTP API to its answer.",
 		nanosecond, durations(100*time.Microsecond, 10*time.Second)...)
+
+	n.HTTPAnswers = n.counterVec("sluice_http_answers_total", "Answers of the HTTP servers, by listener and status; none is a request that was not whole in time.",
+		[]string{"listener", "status"}, pairs([]string{"client", "operations"}, httpStatuses))
 
 	n.LoopConnections = n.gaugeVec("sluice_loop_connections", "Sockets on an event loop, handshakes included.", maxLoopLabels, "loop")
 	n.LoopLastLag = n.gaugeVec("sluice_loop_last_lag_seconds", "How late an event loop came to its latest tick; rises while the loop is stuck.", maxLoopLabels, "loop")

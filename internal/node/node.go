@@ -37,10 +37,10 @@ type Node struct {
 	watcher   sync.WaitGroup // watchCertificates, the keys of issuers
 	issuers   []*jwks.Set
 	opsAddr   net.Addr
-	ops       *http.Server
+	ops       *api.Server
 	opsDone   chan error
 
-	public     *http.Server // what is served on the client port beside WebSockets; nil where nothing is
+	public     *api.Server // what is served on the client port beside WebSockets; nil where nothing is
 	publicDone chan error
 	sockjs     *sockjs.Server // nil where there is none
 
@@ -73,6 +73,7 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 	}
 	n.trustIssuers(tenants, m)
 	cfg.Engine.Handshakes = cfg.TLS.Handshakes
+	cfg.Engine.HSTS = cfg.TLS.HSTS
 	if len(cfg.TLS.Listen) > 0 {
 		if n.certs, err = certs.Open(cfg.TLS.Options(), time.Now()); err != nil {
 			return nil, fmt.Errorf("tls: %w", err)
@@ -110,8 +111,8 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 		n.engine.Accept(ln, n.entrance(i))
 	}
 	if cfg.API.Public || n.sockjs != nil {
-		n.public, n.publicDone = api.Server(n.publicPages(handler, data)), make(chan error, 1)
-		engine.SeeTLS(n.public)
+		n.public, n.publicDone = n.httpServer("client", n.publicPages(handler, data), m), make(chan error, 1)
+		engine.SeeTLS(n.public.Server)
 		go func() { n.publicDone <- n.public.Serve(n.engine.HTTPListener()) }()
 	}
 	go n.tickHubs()
@@ -206,7 +207,7 @@ func (n *Node) listen(ctx context.Context, m *metrics.Node, data http.Handler) e
 		n.listeners = append(n.listeners, ln)
 	}
 	n.opsAddr = ops.Addr()
-	n.ops = api.Server(api.NewOps(api.Ops{
+	n.ops = n.httpServer("operations", api.NewOps(api.Ops{
 		Healthy:      n.healthy,
 		Ready:        n.ready,
 		WriteMetrics: m.WritePrometheus,
@@ -214,9 +215,21 @@ func (n *Node) listen(ctx context.Context, m *metrics.Node, data http.Handler) e
 
 		SlowConsumers: n.slowConsumers,
 		Data:          data,
-	}))
+	}), m)
 	go func() { n.opsDone <- n.ops.Serve(ops) }()
 	return nil
+}
+
+// httpServer returns the server of a listener.
+func (n *Node) httpServer(listener string, h http.Handler, m *metrics.Node) *api.Server {
+	return api.NewServer(api.ServerOptions{
+		Handler:        h,
+		RequestTimeout: n.cfg.API.RequestTimeout,
+		HSTS:           n.cfg.TLS.HSTS,
+		Answered:       func(status int) { m.HTTPAnswers.With(listener, metrics.HTTPStatus(status)).Inc() },
+		Panicked:       m.Panics.Inc,
+		Log:            n.log.Logger,
+	})
 }
 
 func (n *Node) slowConsumers(ctx context.Context, most int) []api.SlowConsumer {
