@@ -149,6 +149,7 @@ func (s *Server) serveReceive(w http.ResponseWriter, r *http.Request, t target, 
 	a := answer{w: w, control: http.NewResponseController(w), transport: tr, callback: callback}
 	if n != nil {
 		if !n.attach() {
+			s.options.Refused("session_busy")
 			a.begin()
 			a.send(busy)
 			return

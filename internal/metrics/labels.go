@@ -39,8 +39,9 @@ var handshakeRejections = each(
 	// auth.Reasons: may not come in
 	"certificate_missing", "certificate_user", "issuer_unavailable", "origin_denied", "ticket_expired", "ticket_unknown", "token_algorithm", "token_audience", "token_expired", "token_group_invalid", "token_malformed",
 	"token_missing", "token_not_yet_valid", "token_revoked", "token_signature", "token_too_large",
-	// SockJS: no room for another session; the token is not that of the session
-	"session_limit", "session_denied",
+	// SockJS: no room for another session; the token is not that of the session;
+	// another request waits for its messages already
+	"session_limit", "session_denied", "session_busy",
 )
 
 // tlsHandshakes are what comes of a TLS handshake: the first two are successes.
@@ -83,7 +84,7 @@ func StatusClass(status int) string {
 }
 
 // httpStatuses are those that parts of the node or net/http answer with.
-var httpStatuses = []string{"200", "202", "204", "304", "400", "401", "403", "404", "405", "408", "409", "412", "413", "415", "417", "422", "429", "431",
+var httpStatuses = []string{"200", "202", "204", "304", "307", "400", "401", "403", "404", "405", "408", "409", "412", "413", "415", "417", "422", "429", "431",
 	"500", "501", "503", "505", "507", NoAnswer}
 
 // NoAnswer is the label of a request that got no answer.
