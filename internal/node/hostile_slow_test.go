@@ -63,8 +63,8 @@ func TestHostileSlow(t *testing.T) {
 	for _, way := range ways {
 		t.Run(way.name, func(t *testing.T) {
 			f := startField(t, way.secure, func(c *config.Config) {
-				c.API.RequestTimeout = time.Second
-				c.Engine.HandshakeTimeout = time.Second
+				c.API.RequestTimeout = 500 * time.Millisecond
+				c.Engine.HandshakeTimeout = 500 * time.Millisecond
 			})
 			t.Run("all", func(t *testing.T) {
 				for _, tt := range tests {
