@@ -101,10 +101,10 @@ func (o *Ops) slowConsumers(w http.ResponseWriter, r *http.Request) {
 }
 
 // handlePprof adds the profiles. Importing net/http/pprof puts them on the
-// default mux as well, which nothing here serves.
+// default mux as well, which nothing here serves. The one of the command line is
+// left out: it shows keys that were given there.
 func handlePprof(mux *http.ServeMux) {
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
-	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
