@@ -123,6 +123,10 @@ type Config struct {
 	// Proxy names the proxies in front. In a file it stands by itself.
 	Proxy ProxyConfig `yaml:"-"`
 
+	// HSTS is in the refusals of clients that came over TLS, if it is not 0. In a
+	// file it stands with the rest of TLS.
+	HSTS time.Duration `yaml:"-"`
+
 	// tick is the resolution of every deadline; tests shorten it.
 	tick time.Duration
 }

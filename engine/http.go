@@ -223,13 +223,37 @@ func (c *httpConn) release() {
 	}
 }
 
+// ConnectionState returns what the client came over, as a tls.Conn does; the zero
+// value for plain text.
+func (c *httpConn) ConnectionState() (state tls.ConnectionState) {
+	if c.over.tls != nil {
+		state = c.over.tls.tls.ConnectionState()
+	}
+	return state
+}
+
+// httpConnOf returns the connection of ours below one that a server has: between
+// them may be others, each with a method NetConn.
+func httpConnOf(nc net.Conn) (*httpConn, bool) {
+	for {
+		switch c := nc.(type) {
+		case *httpConn:
+			return c, true
+		case interface{ NetConn() net.Conn }:
+			nc = c.NetConn()
+		default:
+			return nil, false
+		}
+	}
+}
+
 // Introduce has the requests that a server gets through HTTPListener say who they
 // are from: RemoteAddr is the client's as proxies have told it, each request anew,
 // and TLS what it came over, which the server does not see by itself, because bytes
 // that were read already lie in front of it. It is called before the server serves.
 func (e *Engine) Introduce(server *http.Server) {
 	server.ConnContext = func(ctx context.Context, nc net.Conn) context.Context {
-		c, ok := nc.(*httpConn)
+		c, ok := httpConnOf(nc)
 		if !ok {
 			return ctx
 		}

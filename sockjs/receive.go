@@ -75,6 +75,10 @@ func appendCall(dst []byte, frame, callback string) []byte {
 	return append(appendString(dst, []byte(frame)), ");\r\n"...)
 }
 
+// htmlfilePolicy lets the page run the scripts that its frames are, and be framed by
+// pages of other origins, whose functions they call.
+const htmlfilePolicy = "default-src 'none'; script-src 'unsafe-inline'"
+
 // htmlfileHead is the page in which the frames come as scripts, long enough for a
 // browser to begin with it.
 func htmlfileHead(callback string) string {
@@ -147,6 +151,7 @@ func (s *Server) serveReceive(w http.ResponseWriter, r *http.Request, t target, 
 	a := answer{w: w, control: http.NewResponseController(w), transport: tr, callback: callback}
 	if n != nil {
 		if !n.attach() {
+			s.options.Refused("session_busy")
 			a.begin()
 			a.send(busy)
 			return
@@ -264,6 +269,9 @@ func (a *answer) begin() {
 	a.begun = true
 	_ = a.control.SetReadDeadline(time.Time{}) // a recorder in a test has none
 	a.w.Header().Set("Content-Type", a.transport.contentType)
+	if a.transport.contentType == typeHTML {
+		a.w.Header().Set("Content-Security-Policy", htmlfilePolicy)
+	}
 	if a.transport.contentType == typeEvents {
 		a.w.Header().Set("X-Accel-Buffering", "no") // nginx would keep it
 	}

@@ -90,6 +90,9 @@ type Node struct {
 	APIDuration  *Histogram  // nanoseconds
 	APISingleUse *CounterVec // reason
 
+	// All that HTTP servers answer, on both ports.
+	HTTPAnswers *CounterVec // listener, status
+
 	// The event loops.
 	LoopConnections   *GaugeVec  // loop
 	LoopLastLag       *GaugeVec  // loop; seconds
@@ -200,6 +203,8 @@ func New() *Node {
 
 	n.APISingleUse = n.counterVec("sluice_api_single_use_refusals_total", "Calls about hubs that take each token once that were refused because of that.",
 		reason, singleUseRefusals)
+	n.HTTPAnswers = n.counterVec("sluice_http_answers_total", "Answers of the HTTP servers, by listener and status; none is a request that was not whole in time.",
+		[]string{"listener", "status"}, pairs([]string{"client", "operations"}, httpStatuses))
 
 	n.LoopConnections = n.gaugeVec("sluice_loop_connections", "Sockets on an event loop, handshakes included.", maxLoopLabels, "loop")
 	n.LoopLastLag = n.gaugeVec("sluice_loop_last_lag_seconds", "How late an event loop came to its latest tick; rises while the loop is stuck.", maxLoopLabels, "loop")

@@ -42,10 +42,10 @@ type Node struct {
 	watcher   sync.WaitGroup // watchCertificates, watchRules, meetIssuers, watchOverload
 	issuers   issuers
 	opsAddr   net.Addr
-	ops       *http.Server
+	ops       *api.Server
 	opsDone   chan error
 
-	public     *http.Server // what is served on the client port beside WebSockets; nil where nothing is
+	public     *api.Server // what is served on the client port beside WebSockets; nil where nothing is
 	publicDone chan error
 	sockjs     *sockjs.Server // nil where there is none
 	sse        *sse.Server    // nil where there is none
@@ -86,6 +86,7 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 	}
 	n.trustIssuers(tenants, m)
 	cfg.Engine.Handshakes = cfg.TLS.Handshakes
+	cfg.Engine.HSTS = cfg.TLS.HSTS
 	if len(cfg.TLS.Listen) > 0 {
 		if n.certs, err = certs.Open(cfg.TLS.Options(), time.Now()); err != nil {
 			return nil, fmt.Errorf("tls: %w", err)
@@ -138,7 +139,7 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 		Node:          aboutNode,
 		Login:         guard,
 	})
-	if err := n.listen(ctx, pages); err != nil {
+	if err := n.listen(ctx, m, pages); err != nil {
 		return nil, err
 	}
 	if err := n.engine.Start(handler); err != nil {
@@ -149,8 +150,8 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 		n.engine.Accept(ln, n.entrance(i))
 	}
 	if n.servesPublic() {
-		n.public, n.publicDone = api.Server(n.publicPages(handler, data)), make(chan error, 1)
-		n.engine.Introduce(n.public)
+		n.public, n.publicDone = n.httpServer("client", n.publicPages(handler, data), m), make(chan error, 1)
+		n.engine.Introduce(n.public.Server)
 		go func() { n.publicDone <- n.public.Serve(n.engine.HTTPListener()) }()
 	}
 	go n.tickHubs()
@@ -227,7 +228,7 @@ func observeCalls(m *metrics.Node) func(operation string, status int, took time.
 
 // listen opens every listener, or none: an operator who mistyped one address
 // does not get half a node.
-func (n *Node) listen(ctx context.Context, pages http.Handler) error {
+func (n *Node) listen(ctx context.Context, m *metrics.Node, pages http.Handler) error {
 	ops, err := net.Listen("tcp", n.cfg.Ops)
 	if err != nil {
 		return fmt.Errorf("operations: listen on %s: %w", n.cfg.Ops, err)
@@ -242,9 +243,21 @@ func (n *Node) listen(ctx context.Context, pages http.Handler) error {
 		n.listeners = append(n.listeners, ln)
 	}
 	n.opsAddr = ops.Addr()
-	n.ops = api.Server(pages)
+	n.ops = n.httpServer("operations", pages, m)
 	go func() { n.opsDone <- n.ops.Serve(ops) }()
 	return nil
+}
+
+// httpServer returns the server of a listener.
+func (n *Node) httpServer(listener string, h http.Handler, m *metrics.Node) *api.Server {
+	return api.NewServer(api.ServerOptions{
+		Handler:        h,
+		RequestTimeout: n.cfg.API.RequestTimeout,
+		HSTS:           n.cfg.TLS.HSTS,
+		Answered:       func(status int) { m.HTTPAnswers.With(listener, metrics.HTTPStatus(status)).Inc() },
+		Panicked:       m.Panics.Inc,
+		Log:            n.log.Logger,
+	})
 }
 
 func (n *Node) slowConsumers(ctx context.Context, most int) []api.SlowConsumer {
