@@ -39,8 +39,8 @@ type Admission struct {
 type Options struct {
 	// Loops are those that streams are spread over.
 	Loops []hub.Loop
-	// Admit judges whoever wants to be a client of a hub. It is called by any
-	// goroutine.
+	// Admit judges whoever wants to be a client of a hub. It is called by the
+	// goroutine of the request, and may wait.
 	Admit func(r *http.Request, hub string) (Admission, *engine.Refusal)
 	// AllowOrigin tells whether pages of an origin may use a hub.
 	AllowOrigin func(hub, origin, host string) bool
