@@ -26,6 +26,11 @@ type ServerOptions struct {
 	// Default 10s.
 	RequestTimeout time.Duration
 
+	// MaxIdle bounds the connections on which no request is under way, where the
+	// listener has few places; the one that has been silent for longest is closed.
+	// 0 for no bound.
+	MaxIdle int
+
 	// HSTS, when not 0, tells browsers that came over TLS to use nothing else for
 	// so long.
 	HSTS time.Duration
@@ -33,6 +38,10 @@ type ServerOptions struct {
 	// Answered hears the status of each answer, those that net/http makes by
 	// itself included, and [NoAnswer]. Any goroutine; nil for nobody.
 	Answered func(status int)
+
+	// Evicted hears of each connection that is closed because of MaxIdle. Any
+	// goroutine; it must not block. Nil for nobody.
+	Evicted func()
 
 	// Panicked hears of each panic of the handler. Any goroutine; nil for nobody.
 	Panicked func()
@@ -52,6 +61,7 @@ type Server struct {
 	*http.Server
 	answered func(status int)
 	hsts     string
+	idlers   idlers
 }
 
 // NewServer returns a server with limits that a slow or hostile client cannot
@@ -63,10 +73,13 @@ func NewServer(o ServerOptions) *Server {
 	if o.Panicked == nil {
 		o.Panicked = func() {}
 	}
+	if o.Evicted == nil {
+		o.Evicted = func() {}
+	}
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	s := &Server{answered: o.Answered, hsts: strictTransport(o.HSTS)}
+	s := &Server{answered: o.Answered, hsts: strictTransport(o.HSTS), idlers: idlers{most: o.MaxIdle, evicted: o.Evicted}}
 	timeout := cmp.Or(o.RequestTimeout, defaultRequestTimeout)
 	lines := rate.New(logLinesPerSecond)
 	s.Server = &http.Server{

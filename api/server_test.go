@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,16 +46,20 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-func serve(t *testing.T, timeout time.Duration, h http.HandlerFunc) *served {
+func serve(t *testing.T, timeout time.Duration, h http.HandlerFunc, changes ...func(*api.ServerOptions)) *served {
 	testkit.NoLeaks(t)
 	s := &served{t: t}
-	srv := api.NewServer(api.ServerOptions{
+	o := api.ServerOptions{
 		Handler:        h,
 		RequestTimeout: timeout,
 		Answered:       func(status int) { s.mu.Lock(); s.statuses = append(s.statuses, status); s.mu.Unlock() },
 		Panicked:       func() { s.mu.Lock(); s.panics++; s.mu.Unlock() },
 		Log:            slog.New(slog.NewTextHandler(&s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-	})
+	}
+	for _, change := range changes {
+		change(&o)
+	}
+	srv := api.NewServer(o)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -244,6 +249,48 @@ func TestServerLogsLittle(t *testing.T) {
 	lines := strings.Count(s.log.String(), "\n")
 	if lines == 0 || lines >= 1000 {
 		t.Errorf("%d lines for 2000 complaints", lines)
+	}
+}
+
+// TestServerEvicts: too many silent connections are closed, and those with a request
+// under way are not.
+func TestServerEvicts(t *testing.T) {
+	const most, clients = 2, 7
+	const whole = "GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+	begun := make(chan struct{}, 1)
+	var evicted atomic.Int64
+	s := serve(t, testkit.Patience, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			begun <- struct{}{}
+		}
+		echoBody(w, r)
+	}, func(o *api.ServerOptions) { o.MaxIdle, o.Evicted = most, func() { evicted.Add(1) } })
+	busy := testkit.Dial(t, "tcp", s.addr)
+	busy.WriteString("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\na")
+	<-begun
+	var silent []*testkit.Conn
+	for range clients {
+		c := testkit.Dial(t, "tcp", s.addr)
+		c.WriteString(whole)
+		if _, err := io.ReadAll(c.ReadResponse().Body); err != nil {
+			t.Fatal(err)
+		}
+		silent = append(silent, c)
+	}
+	testkit.Eventually(t, testkit.Patience, func() bool { return evicted.Load() == clients-most }, "the others closed")
+	served := 0
+	for _, c := range silent {
+		_, _ = io.WriteString(c.Conn, whole)
+		if resp, err := http.ReadResponse(c.R, nil); err == nil && resp.StatusCode == 200 {
+			served++
+		}
+	}
+	if served != most {
+		t.Errorf("%d silent connections were left, want %d", served, most)
+	}
+	busy.WriteString("b")
+	if resp := busy.ReadResponse(); resp.StatusCode != 200 {
+		t.Errorf("the one with a request under way: %s", resp.Status)
 	}
 }
 

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"container/list"
 	"crypto/tls"
 	"errors"
 	"net"
@@ -39,7 +40,10 @@ type watchedConn struct {
 	net.Conn
 	server *Server
 
+	idle *list.Element // guarded by the mutex of idlers; nil while it is not one
+
 	toCome atomic.Int32 // read deadlines up to the next request; 0 while there is one
+	leave  atomic.Bool  // it is one silent connection too many
 	late   atomic.Bool  // the latest read ended at its time limit
 	said   atomic.Bool  // the request has some of its answer
 }
@@ -53,9 +57,13 @@ func followState(nc net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateActive:
 		c.toCome.Store(0)
+		c.server.idlers.remove(c)
 	case http.StateIdle:
 		c.toCome.Store(2)
 		c.said.Store(false)
+		c.server.idlers.add(c)
+	case http.StateClosed, http.StateHijacked:
+		c.server.idlers.remove(c)
 	}
 }
 
@@ -74,7 +82,21 @@ func (c *watchedConn) SetReadDeadline(t time.Time) error {
 	if n := c.toCome.Load(); n > 0 {
 		c.toCome.Store(n - 1)
 	}
-	return c.Conn.SetReadDeadline(t)
+	err := c.Conn.SetReadDeadline(t)
+	if c.leave.Load() { // since before the server had set this one
+		err = c.Conn.SetReadDeadline(longAgo)
+	}
+	return err
+}
+
+// longAgo ends every read at once.
+var longAgo = time.Unix(1, 0)
+
+// dismiss has the server's goroutine close the connection, whose silence it thinks
+// has lasted too long. It does not block, as closing TLS may.
+func (c *watchedConn) dismiss() {
+	c.leave.Store(true)
+	_ = c.Conn.SetReadDeadline(longAgo)
 }
 
 func (c *watchedConn) Write(p []byte) (int, error) {

@@ -37,8 +37,9 @@ type Config struct {
 
 	// MaxHTTPConnections bounds the connections to the client port that net/http
 	// serves, because their requests are not for the event loops; one more is
-	// answered 503. Default 256, or a sixteenth of the descriptor limit where
-	// that is less.
+	// answered 503. Those on which no request is under way hold at most half of
+	// the places. Default 256, or a sixteenth of the descriptor limit where that
+	// is less.
 	MaxHTTPConnections int `yaml:"max_http_connections"`
 
 	// HandshakeTimeout is the time a client has from the TCP connection to the

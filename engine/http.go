@@ -56,6 +56,9 @@ func (e *Engine) HTTPListener() net.Listener { return e.http }
 // are not closed. Any goroutine.
 func (e *Engine) HTTPConnections() int { return int(e.http.open.Load()) }
 
+// MaxHTTPConnections returns how many there may be. Any goroutine.
+func (e *Engine) MaxHTTPConnections() int { return int(e.http.most) }
+
 // serveHTTP hands the socket to the http.Server. head and rest are what was read
 // from it; they are copied.
 func (c *Conn) serveHTTP(r *http.Request, head, rest []byte) {

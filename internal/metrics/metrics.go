@@ -91,7 +91,8 @@ type Node struct {
 	APISingleUse *CounterVec // reason
 
 	// All that HTTP servers answer, on both ports.
-	HTTPAnswers *CounterVec // listener, status
+	HTTPAnswers   *CounterVec // listener, status
+	HTTPEvictions *Counter
 
 	// The event loops.
 	LoopConnections   *GaugeVec  // loop
@@ -205,6 +206,8 @@ func New() *Node {
 		reason, singleUseRefusals)
 	n.HTTPAnswers = n.counterVec("sluice_http_answers_total", "Answers of the HTTP servers, by listener and status; none is a request that was not whole in time.",
 		[]string{"listener", "status"}, pairs([]string{"client", "operations"}, httpStatuses))
+
+	n.HTTPEvictions = n.counter("sluice_http_evictions_total", "Silent HTTP connections on the client port that were closed because there were too many of them.")
 
 	n.LoopConnections = n.gaugeVec("sluice_loop_connections", "Sockets on an event loop, handshakes included.", maxLoopLabels, "loop")
 	n.LoopLastLag = n.gaugeVec("sluice_loop_last_lag_seconds", "How late an event loop came to its latest tick; rises while the loop is stuck.", maxLoopLabels, "loop")

@@ -174,40 +174,71 @@ func TestHostileEnds(t *testing.T) {
 	}
 }
 
-// TestHTTPPlacesUsedUp: clients that hold all places of the HTTP server, without a
-// word, keep others from it and from nothing else; each refusal is counted.
+// TestHTTPPlacesUsedUp: clients that hold places of the HTTP server in silence make
+// room for others; who holds all of them with requests that go on keeps others from
+// it and from nothing else, and each refusal is counted.
 func TestHTTPPlacesUsedUp(t *testing.T) {
-	const places = 3
+	const places = 4
 	for _, way := range ways {
 		t.Run(way.name, func(t *testing.T) {
 			f := startField(t, way.secure, func(c *config.Config) { c.Engine.MaxHTTPConnections = places })
+			ask := func() (*testkit.Conn, int) {
+				c := f.hostile()
+				c.WriteString(warmUp)
+				return c, c.ReadResponse().StatusCode
+			}
+			const clients = 5 * places
+			var silent []*testkit.Conn
+			for i := range clients {
+				f.atMost(t, places/2) // the one before may not have been seen to be silent
+				c, status := ask()
+				if status != 200 {
+					t.Fatalf("with %d silent clients: %d", i, status)
+				}
+				silent = append(silent, c)
+			}
+			f.counted(t, "sluice_http_evictions_total", 0, clients-places/2)
+			f.check(t)
+			for _, c := range silent {
+				c.Close()
+			}
+			f.httpConnections(t, 0)
+
 			var held []*testkit.Conn
 			for range places {
 				c := f.hostile()
-				c.WriteString(warmUp)
-				c.ReadResponse()
+				c.WriteString("POST " + sendPath + " HTTP/1.1\r\nHost: h\r\n" + apiCall(t) + "Content-Length: 2\r\n\r\na")
 				held = append(held, c)
 			}
+			f.httpConnections(t, places)
 			for i := range 10 {
-				c := f.hostile()
-				c.WriteString(warmUp)
-				if resp := c.ReadResponse(); resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" {
-					t.Fatalf("one too many: %s", resp.Status)
+				c, status := ask()
+				if status != 503 {
+					t.Fatalf("one too many: %d", status)
 				}
+				c.Close()
 				f.counted(t, rejected("http_limit"), float64(i), 1)
 			}
 			f.check(t)
 			f.friends = append(f.friends, f.friend(false), f.friend(true))
 			f.check(t)
+			held[0].WriteString("b")
+			if resp := held[0].ReadResponse(); resp.StatusCode != 202 {
+				t.Errorf("a request that ends: %s", resp.Status)
+			}
 			held[0].Close()
 			f.httpConnections(t, places-1)
-			c := f.hostile()
-			c.WriteString(warmUp)
-			if resp := c.ReadResponse(); resp.StatusCode != 200 {
-				t.Errorf("with a place again: %s", resp.Status)
+			if _, status := ask(); status != 200 {
+				t.Errorf("with a place again: %d", status)
 			}
 		})
 	}
+}
+
+// atMost waits until the HTTP server has no more connections than that.
+func (f *field) atMost(t *testing.T, most int) {
+	t.Helper()
+	testkit.Eventually(t, testkit.Patience, func() bool { return f.engine.HTTPConnections() <= most }, fmt.Sprint("at most ", most, " HTTP connections"))
 }
 
 // httpConnections waits until the HTTP server has so many connections.
