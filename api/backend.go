@@ -55,8 +55,9 @@ type Data struct {
 	Hub func(name string) (Backend, bool)
 
 	// Authorize checks the token of a call about a hub. The error is an
-	// *auth.Refusal.
-	Authorize func(r *http.Request, hub string) error
+	// *auth.Refusal. Where the hub takes each token once it returns what spends this
+	// one, to be called with the whole body before anything is done; else nil.
+	Authorize func(r *http.Request, hub string) (spend func(body []byte) error, err error)
 
 	// Revoke has tokens for a hub refused from now on, for so long.
 	Revoke func(hub string, what auth.Revocation, keep time.Duration) error
@@ -75,6 +76,9 @@ type Data struct {
 	// Observe is told of every call that names an operation: which of
 	// Operations, the status of the answer, how long it took. Nil for nobody.
 	Observe func(operation string, status int, took time.Duration)
+
+	// Overloaded tells whether publications are to be refused. Nil for never.
+	Overloaded func() bool
 
 	// MaxBody bounds the body of a request, in bytes.
 	MaxBody int64

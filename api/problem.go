@@ -89,6 +89,9 @@ func refusedOf(err error) *problem {
 	p := &problem{status: http.StatusUnauthorized, Code: codeUnauthorized, Message: "the token was refused",
 		header: [2]string{"WWW-Authenticate", "Bearer"}}
 	if r, ok := errors.AsType[*auth.Refusal](err); ok {
+		if r.Status == http.StatusServiceUnavailable {
+			return later(r.Status, codeUnavailable, r.Detail)
+		}
 		p.Message = r.Detail
 	}
 	return p

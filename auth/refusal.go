@@ -61,7 +61,7 @@ func (r Reason) status() int {
 	switch r {
 	case TokenGroupInvalid:
 		return http.StatusBadRequest
-	case IssuerUnavailable:
+	case IssuerUnavailable, CallsFull:
 		return http.StatusServiceUnavailable
 	case OriginDenied:
 		return http.StatusForbidden

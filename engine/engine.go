@@ -60,16 +60,17 @@ type Engine struct {
 	tickerDone chan struct{}
 
 	// atomic
-	connections atomic.Int64   // upgraded and open or closing
-	pending     atomic.Int64   // sockets that are not upgraded
-	waiting     atomic.Int64   // of them, those whose handshakes wait to be judged
-	greeted     atomic.Int64   // of them, those that have not come to a loop yet
-	secured     atomic.Int64   // sockets on the loops that speak TLS
-	queued      *budget.Budget // bytes in all backlogs
-	slow        atomic.Int64   // connections that count as slow consumers
-	acceptBurst atomic.Int64   // accept errors of the burst under way
-	acceptError atomic.Int64   // when the last one was, in nanoseconds since started
-	drainUntil  atomic.Uint32  // tick at which the drain ends; 0 while none runs
+	connections atomic.Int64           // upgraded and open or closing
+	pending     atomic.Int64           // sockets that are not upgraded
+	waiting     atomic.Int64           // of them, those whose handshakes wait to be judged
+	greeted     atomic.Int64           // of them, those that have not come to a loop yet
+	secured     atomic.Int64           // sockets on the loops that speak TLS
+	queued      *budget.Budget         // bytes in all backlogs
+	slow        atomic.Int64           // connections that count as slow consumers
+	acceptBurst atomic.Int64           // accept errors of the burst under way
+	acceptError atomic.Int64           // when the last one was, in nanoseconds since started
+	overload    atomic.Pointer[string] // label under which new clients are refused; nil while none are
+	drainUntil  atomic.Uint32          // tick at which the drain ends; 0 while none runs
 	draining    atomic.Bool
 }
 

@@ -175,7 +175,7 @@ func (e *Engine) checkCapacity() *Refusal {
 		return &Refusal{Status: http.StatusServiceUnavailable, Label: "capacity",
 			Reason: "this node holds as many connections as it may", RetryAfter: e.cfg.RetryAfter}
 	}
-	return nil
+	return e.Overload()
 }
 
 func badRequest(label, reason string) *Refusal {

@@ -91,6 +91,8 @@ type Loop struct {
 	arrivals chan *arrival // sockets that other loops send here
 	arriving atomic.Int32  // of them, those not enrolled yet
 
+	relieving atomic.Bool // a relief is in the inbox
+
 	handled atomic.Int64 // when the latest tick was handled, as Engine.nanos
 	lastLag atomic.Int64 // how late, in nanoseconds
 }

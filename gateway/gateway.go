@@ -124,6 +124,11 @@ type Admission struct {
 	Loop hub.Loop
 	// Open makes the link a session of the hub. It runs on the loop.
 	Open func(loop hub.Loop, link hub.Link) (*hub.Session, error)
+	// Permissions are what the client may do with groups.
+	Permissions *auth.Permissions
+	// Listen is Open for a client that only receives; nil for one that comes back
+	// to its reliable session.
+	Listen func(loop hub.Loop, link hub.Link, l hub.Listening) (*hub.Session, []hub.Recollection, error)
 }
 
 // Admit judges whoever wants to be a client of a hub, in one of the subprotocols
@@ -180,6 +185,10 @@ func (g *Gateway) Admit(r *http.Request, name string, offered []string) (Admissi
 				return h.OpenRaw(loop, link, id, grammar, *pipe)
 			}
 			return h.Open(loop, link, id, grammar)
+		},
+		Permissions: id.Permissions,
+		Listen: func(loop hub.Loop, link hub.Link, l hub.Listening) (*hub.Session, []hub.Recollection, error) {
+			return h.OpenListener(loop, link, id, grammar, l)
 		},
 	}, nil
 }

@@ -9,6 +9,9 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"sluice/engine"
+	"sluice/internal/cors"
 )
 
 // transport is one way in which clients get messages.
@@ -123,7 +126,7 @@ const maxIgnored = 4 << 10
 // serveReceive is a request that waits for messages. The first one opens the
 // session.
 func (s *Server) serveReceive(w http.ResponseWriter, r *http.Request, t target, tr *transport) {
-	cors(w, r)
+	cors.Allow(w, r)
 	w.Header().Set("Cache-Control", cacheNever)
 	callback := ""
 	if tr.callback {
@@ -152,7 +155,7 @@ func (s *Server) serveReceive(w http.ResponseWriter, r *http.Request, t target, 
 		s.answer(r.Context(), n, &a)
 		return
 	}
-	admission, refusal := s.admitPatiently(r, t.hub)
+	admission, refusal := engine.Judge(s.patience, r, func(r *http.Request) (Admission, *engine.Refusal) { return s.admit(r, t.hub) })
 	if refusal == nil {
 		n, refusal = s.create(r, t, tr.label, admission)
 	}
@@ -200,7 +203,7 @@ func (s *Server) answer(ctx context.Context, n *session, a *answer) {
 		text, last := n.next(scratch[:0])
 		if len(text) == 0 {
 			select {
-			case <-n.wake:
+			case <-n.Wake():
 				continue
 			case <-ctx.Done():
 				continue

@@ -1,7 +1,6 @@
 package sockjs
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	"sluice/frame"
 	"sluice/hub"
 	"sluice/internal/budget"
-	"sluice/internal/later"
 )
 
 // Handler puts SockJS in front of a handler of the engine: the requests below the
@@ -104,32 +102,6 @@ func (s *Server) admit(r *http.Request, hub string) (Admission, *engine.Refusal)
 	if refusal == nil && a.Subprotocol != "" && !strings.HasPrefix(a.Subprotocol, "json.") {
 		return Admission{}, &engine.Refusal{Status: http.StatusBadRequest, Label: "subprotocol",
 			Reason: "SockJS carries text: ask for subprotocol=json.sluice.v1, or none for raw messages"}
-	}
-	return a, refusal
-}
-
-// maxAsked bounds how often Admit is asked about one client.
-const maxAsked = 16
-
-// admitPatiently is admit for a goroutine of net/http, which may wait. There are no
-// more of them than connections of HTTP, and their clients may go away meanwhile.
-func (s *Server) admitPatiently(r *http.Request, hub string) (Admission, *engine.Refusal) {
-	a, refusal := s.admit(r, hub)
-	if refusal == nil || refusal.Later == nil {
-		return a, refusal
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), s.options.Patience)
-	defer cancel()
-	stop := context.AfterFunc(s.arrivals, cancel)
-	defer stop()
-	r = engine.Waited(r)
-	for range maxAsked {
-		if !later.Block(ctx, refusal.Later) {
-			break
-		}
-		if a, refusal = s.admit(r, hub); refusal == nil || refusal.Later == nil {
-			break
-		}
 	}
 	return a, refusal
 }

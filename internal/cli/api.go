@@ -117,17 +117,18 @@ func (c *apiClient) call(r request) ([]byte, error) {
 	if c.hub == "" {
 		path = "/api/node"
 	}
-	token, err := auth.MintCall([]byte(c.key), c.audience+path, time.Minute, time.Now())
+	path += r.path
+	if len(r.query) > 0 {
+		path += "?" + r.query.Encode()
+	}
+	// A token for this call alone: the hub may take no other.
+	token, err := auth.MintSingleCall([]byte(c.key), r.method, c.audience+path, r.body, time.Minute, time.Now())
 	if err != nil {
 		return nil, usageError{err}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
 	defer cancel()
-	target := c.endpoint + path + r.path
-	if len(r.query) > 0 {
-		target += "?" + r.query.Encode()
-	}
-	req, err := http.NewRequestWithContext(ctx, r.method, target, bytes.NewReader(r.body))
+	req, err := http.NewRequestWithContext(ctx, r.method, c.endpoint+path, bytes.NewReader(r.body))
 	if err != nil {
 		return nil, usageError{err}
 	}

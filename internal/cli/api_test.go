@@ -30,7 +30,7 @@ func startAPINode(t *testing.T) *apiNode {
 		Ops:    "127.0.0.1:0",
 		Drain:  config.Drain{Grace: time.Millisecond, Window: 10 * time.Millisecond},
 		Auth:   auth.Config{Keys: []auth.Key{{Secret: testKey}}, Endpoints: []string{"https://chat.example.com"}},
-		Hub:    hub.Config{CreateOnFirstUse: true, Defaults: hub.Tenant{Presence: true}},
+		Hub:    hub.Config{CreateOnFirstUse: true, Defaults: hub.Tenant{Presence: true, SingleUseAPITokens: true}},
 	}
 	if err := config.Check(&cfg); err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bufio"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -103,7 +104,7 @@ func TestNginx(t *testing.T) {
 	tlsDir, pool := certificate(t)
 	dir, port := t.TempDir(), freePort(t)
 	socket := filepath.Join(dir, "sluice.sock")
-	n := serve(t, "--listen", "unix:"+socket, "--set", "api.public=true", "--set", "sockjs.enable=true", "--set", "proxy.header=X-Forwarded-For")
+	n := serve(t, "--listen", "unix:"+socket, "--set", "api.public=true", "--set", "sockjs.enable=true", "--set", "sse.enable=true", "--set", "proxy.header=X-Forwarded-For")
 	site := adapt(t, "../../deploy/nginx/sluice.conf",
 		"/run/sluice/sluice.sock", socket,
 		"listen 443 ssl;", "listen 127.0.0.1:"+port+" ssl;",
@@ -126,10 +127,37 @@ http {
 		}
 	}
 
+	eventsThroughProxy(t, n, "localhost:"+port, pool)
+
 	log := read(t, filepath.Join(dir, "access.log"))
 	if !strings.Contains(log, `"GET /client/hubs/chat" 101`) || strings.Contains(log, "access_token") {
 		t.Errorf("the log lacks a handshake, or shows a token:\n%s", log)
 	}
+}
+
+// eventsThroughProxy: events pass a proxy one by one, when they come.
+func eventsThroughProxy(t *testing.T, n *node, addr string, pool *x509.CertPool) {
+	t.Helper()
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
+	defer client.CloseIdleConnections()
+	resp, err := client.Get("https://" + addr + "/sse/hubs/chat?access_token=" + token(t, "--group", "g"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	expect := func(want string) {
+		t.Helper()
+		for lines.Scan() {
+			if strings.Contains(lines.Text(), want) {
+				return
+			}
+		}
+		t.Fatalf("%s did not come: %v", want, lines.Err())
+	}
+	expect(`"event":"connected"`)
+	n.command(t, "send", "--group", "g", "--data", "through the proxy")
+	expect("through the proxy")
 }
 
 // TestHAProxy runs deploy/haproxy/haproxy.cfg.

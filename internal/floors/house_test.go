@@ -13,10 +13,12 @@ var sluice = house{
 		"sluice/hub/wire":              0,
 		"sluice/internal/budget":       0,
 		"sluice/internal/build":        0,
+		"sluice/internal/cors":         0,
 		"sluice/internal/doctor":       0,
 		"sluice/internal/later":        0,
 		"sluice/internal/logs":         0,
 		"sluice/internal/metrics":      0,
+		"sluice/internal/overload":     0,
 		"sluice/internal/rate":         0,
 		"sluice/internal/testkit":      0,
 		"sluice/internal/tools/gotest": 0,
@@ -28,14 +30,19 @@ var sluice = house{
 		"sluice/bench/gnetserver": 1,
 		"sluice/bench/swarm":      1,
 		"sluice/engine/certs":     1,
+		"sluice/internal/outbox":  1,
 		"sluice/internal/systemd": 1,
+
+		"sluice/internal/testkit/provider": 1,
 
 		"sluice/engine": 3,
 		"sluice/hub":    3,
 
-		"sluice/api":     4,
-		"sluice/gateway": 4,
-		"sluice/sockjs":  4,
+		"sluice/api":       4,
+		"sluice/api/login": 4,
+		"sluice/gateway":   4,
+		"sluice/sockjs":    4,
+		"sluice/sse":       4,
 
 		"sluice/bench":            5, // meets a server over its sockets only
 		"sluice/internal/config":  5,
@@ -55,6 +62,7 @@ var sluice = house{
 		"sluice/internal/e2e/conformance",
 		"sluice/internal/floors",
 		"sluice/internal/testkit",
+		"sluice/internal/testkit/provider",
 		"sluice/internal/tools/gotest",
 	},
 	homes: map[string][]string{
@@ -63,6 +71,10 @@ var sluice = house{
 		"github.com/gaissmai/bart":           {"sluice/access"},
 		"github.com/golang-jwt/jwt/v5":       {"sluice/auth"},
 		"github.com/sony/gobreaker/v2":       {"sluice/auth/introspect"},
+		"github.com/zitadel/oidc/v3":         {"sluice/internal/testkit/provider"},
+		"github.com/go-jose/go-jose/v4":      {"sluice/internal/testkit/provider"},
+		"github.com/coreos/go-oidc/v3":       {"sluice/api/login"},
+		"golang.org/x/oauth2":                {"sluice/api/login", "sluice/internal/testkit/provider"},
 		"golang.org/x/crypto":                {"sluice/engine/certs"},
 		"github.com/VictoriaMetrics/metrics": {"sluice/internal/metrics"},
 		"github.com/getkin/kin-openapi":      {"sluice/api"}, // in its tests

@@ -17,6 +17,7 @@ var closeReasons = [][]string{
 	{"input_backlog", "server"},
 	{"internal_error", "server"},
 	{"node_queue_budget", "server"},
+	{"overload", "server"},
 	{"queue_budget", "server"},
 	{"server_close", "server"},
 	{"slow_consumer", "server"},
@@ -27,7 +28,7 @@ var closeReasons = [][]string{
 // connection.
 var handshakeRejections = each(
 	// the engine: not a handshake, or no room
-	"capacity", "draining", "head_too_large", "malformed", "method", "not_websocket", "pending_limit", "version",
+	"capacity", "draining", "overload_lag", "overload_memory", "overload_queue", "head_too_large", "malformed", "method", "not_websocket", "pending_limit", "version",
 	// the engine: it never became an answer
 	"client_gone", "handshake_timeout", "internal_error", "tls_error",
 	// the engine: it had to wait for an answer from elsewhere
@@ -43,6 +44,8 @@ var handshakeRejections = each(
 	"address_banned", "address_connections", "address_denied", "address_http", "address_pending", "address_rate", "node_rate",
 	// SockJS: no room for another session; the token is not that of the session
 	"session_limit", "session_denied",
+	// Server-Sent Events: no room; the hub's own reason, which is among the request refusals; told not to come back; the groups
+	"stream_limit", "stream_refused", "stream_over", "group_forbidden", "invalid_group",
 )
 
 // tlsHandshakes are what comes of a TLS handshake: the first two are successes.
@@ -59,16 +62,23 @@ const maxIssuerLabels = 64
 // proxyHeaders are what comes of waiting for a PROXY header.
 var proxyHeaders = each("accepted", "client_gone", "draining", "failed", "malformed", "refused", "timeout", "untrusted")
 
+// opsLogins are what comes of logins for the operations pages: those of package
+// api/login.
+var opsLogins = each("ok", "busy", "forbidden", "provider_unavailable", "refused", "state")
+
 // droppedMessages are why a message did not reach a client.
 // The names of slow-consumer policies are those of frame.Overflow.
 var droppedMessages = each("conflate", "drop_newest", "drop_oldest", "expired", "loop_overloaded", "slow_consumer")
 
 // requestRefusals are why a hub turned down a request of a client or a back end,
 // or a client.
-var requestRefusals = each("duplicate", "forbidden", "group_full", "handler_failed", "hub_full", "hub_groups_full", "invalid_group", "malformed",
+var requestRefusals = each("connection_flood", "connection_rate_limited", "duplicate", "forbidden", "group_full", "handler_failed", "hub_full", "hub_groups_full", "invalid_group", "malformed",
 	"no_connection", "no_handler", "no_history", "no_presence", "not_member", "not_resumed", "overloaded", "rate_limited", "replaced", "states_full",
 	"stream_exists", "stream_idle", "stream_not_found", "stream_out_of_order", "too_large", "too_many_groups", "too_many_rules",
 	"too_many_streams", "unacked_full", "unauthorized", "unsupported", "unverified", "user_full")
+
+// singleUseRefusals are auth.CallReasons.
+var singleUseRefusals = each("full", "incomplete", "mismatch", "replayed", "stale")
 
 // apiOperations are those of package api.
 var apiOperations = []string{
@@ -104,7 +114,14 @@ func pairs(first, second []string) (combinations [][]string) {
 }
 
 // ReadinessStates are what a node can be for new clients.
-var ReadinessStates = []string{"starting", "ready", "full", "draining"}
+var ReadinessStates = []string{"starting", "ready", "full", "overloaded", "draining"}
+
+// overloads are what a node can be overloaded by, and overloadLevels what it comes to
+// be of each: those of package overload.
+var (
+	overloads      = []string{"lag", "memory", "queue"}
+	overloadLevels = []string{"normal", "refusing", "shedding"}
+)
 
 // maxLoopLabels is the most event loops a node can have.
 const maxLoopLabels = 256

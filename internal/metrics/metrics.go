@@ -54,6 +54,7 @@ type Node struct {
 	IssuerBreakerOpen    *GaugeVec   // issuer, source
 	Introspections       *CounterVec // result
 	IntrospectionCache   *Gauge      // answers
+	OpsLogins            *CounterVec // result
 	CertificateExpiry    *Gauge      // seconds of Unix time
 	TLSHandshakeDuration *Histogram  // nanoseconds
 	HeartbeatTimeouts    *Counter
@@ -85,8 +86,9 @@ type Node struct {
 	RequestRefusals *CounterVec // reason
 
 	// The HTTP API for back ends.
-	APIRequests *CounterVec // operation, status
-	APIDuration *Histogram  // nanoseconds
+	APIRequests  *CounterVec // operation, status
+	APIDuration  *Histogram  // nanoseconds
+	APISingleUse *CounterVec // reason
 
 	// The event loops.
 	LoopConnections   *GaugeVec  // loop
@@ -95,7 +97,9 @@ type Node struct {
 	LoopTasksRejected *Counter
 
 	// The node itself.
-	Readiness          *GaugeVec // state
+	Readiness          *GaugeVec   // state
+	OverloadState      *GaugeVec   // reason; 0 normal, 1 refusing, 2 shedding
+	OverloadChanges    *CounterVec // reason, state
 	DrainRemaining     *Gauge
 	Panics             *Counter
 	LogLinesDropped    *Counter
@@ -153,6 +157,8 @@ func New() *Node {
 	n.Introspections = n.counterVec("sluice_introspections_total", "Times that an identity provider was to be asked about a token, by what came of it.",
 		[]string{"result"}, introspections)
 	n.IntrospectionCache = n.gauge("sluice_introspection_cache_entries", "Answers about tokens that are remembered.")
+	n.OpsLogins = n.counterVec("sluice_ops_logins_total", "Logins for the operations pages, by what came of them.",
+		[]string{"result"}, opsLogins)
 	n.CertificateExpiry = n.gauge("sluice_tls_certificate_expiry_timestamp_seconds", "When the first of the certificates in force expires, in Unix time; 0 without TLS.")
 	n.ProxyHeaders = n.counterVec("sluice_proxy_headers_total", "PROXY headers expected at the beginning of connections, by what came of them.",
 		[]string{"result"}, proxyHeaders)
@@ -192,6 +198,9 @@ func New() *Node {
 	n.APIDuration = n.histogram("sluice_api_request_duration_seconds", "Time from the head of a call of the HTTP API to its answer.",
 		nanosecond, durations(100*time.Microsecond, 10*time.Second)...)
 
+	n.APISingleUse = n.counterVec("sluice_api_single_use_refusals_total", "Calls about hubs that take each token once that were refused because of that.",
+		reason, singleUseRefusals)
+
 	n.LoopConnections = n.gaugeVec("sluice_loop_connections", "Sockets on an event loop, handshakes included.", maxLoopLabels, "loop")
 	n.LoopLastLag = n.gaugeVec("sluice_loop_last_lag_seconds", "How late an event loop came to its latest tick; rises while the loop is stuck.", maxLoopLabels, "loop")
 	n.LoopLag = n.histogram("sluice_loop_lag_seconds", "How late the event loops came to their ticks.",
@@ -202,6 +211,13 @@ func New() *Node {
 	for _, state := range ReadinessStates {
 		n.Readiness.With(state)
 	}
+	n.OverloadState = n.gaugeVec("sluice_overload_state", "What the node does about an overload, by what it is overloaded by: 0 nothing, 1 it refuses new work, 2 it closes the slowest clients too.",
+		len(overloads), "reason")
+	for _, what := range overloads {
+		n.OverloadState.With(what)
+	}
+	n.OverloadChanges = n.counterVec("sluice_overload_transitions_total", "Times that sluice_overload_state changed, by reason and by what it changed to.",
+		[]string{"reason", "state"}, pairs(overloads, overloadLevels))
 	n.DrainRemaining = n.gauge("sluice_drain_remaining_connections", "Connections that a drain has still to close; 0 while none runs.")
 	n.LogLinesDropped = n.counter("sluice_log_lines_dropped_total", "Log lines lost because they could not be written fast enough.")
 	n.LogLinesSuppressed = n.counter("sluice_log_lines_suppressed_total", "Log lines about connections left out because there were too many of their kind.")

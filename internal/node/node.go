@@ -14,6 +14,7 @@ import (
 
 	"sluice/access"
 	"sluice/api"
+	"sluice/api/login"
 	"sluice/auth"
 	"sluice/engine"
 	"sluice/engine/certs"
@@ -22,7 +23,9 @@ import (
 	"sluice/internal/config"
 	"sluice/internal/logs"
 	"sluice/internal/metrics"
+	"sluice/internal/overload"
 	"sluice/sockjs"
+	"sluice/sse"
 )
 
 // Node is one running process: listeners, event loops, hubs, operations.
@@ -36,7 +39,7 @@ type Node struct {
 
 	listeners []net.Listener // for addresses()
 	certs     *certs.Store   // nil where no TLS is spoken
-	watcher   sync.WaitGroup // watchCertificates, meetIssuers
+	watcher   sync.WaitGroup // watchCertificates, meetIssuers, watchOverload
 	issuers   issuers
 	opsAddr   net.Addr
 	ops       *http.Server
@@ -45,6 +48,9 @@ type Node struct {
 	public     *http.Server // what is served on the client port beside WebSockets; nil where nothing is
 	publicDone chan error
 	sockjs     *sockjs.Server // nil where there is none
+	sse        *sse.Server    // nil where there is none
+
+	overload *overload.Guard // nil where nothing is watched
 
 	stopClock chan struct{}
 	clockDone chan struct{} // closed when the hubs' clock has stopped
@@ -100,7 +106,9 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 		LogUsers: cfg.Log.Users,
 		API:      cfg.API.Public,
 	})
-	handler := n.withSockJS(gate, tenants, m)
+	allowOrigin := func(hub, origin, host string) bool { return tenants.Origins(hub).Allow(origin, host) }
+	handler := n.withStreams(n.withSockJS(gate, allowOrigin, m), gate, allowOrigin, m)
+	n.overload = n.newOverload(m)
 	n.observe(m)
 
 	data := n.dataPlane(tenants, m)
@@ -108,7 +116,25 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 	if cfg.API.Disable {
 		onOps, aboutNode = nil, nil
 	}
-	if err := n.listen(ctx, m, onOps, aboutNode); err != nil {
+	guard, err := login.New(cfg.OpsLogin, login.Options{
+		Observe: func(result string) { m.OpsLogins.With(result).Inc() },
+		Log:     log.Logger,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ops_login: %w", err)
+	}
+	pages := api.NewOps(api.Ops{
+		Healthy:      n.healthy,
+		Ready:        n.ready,
+		WriteMetrics: m.WritePrometheus,
+		Pprof:        n.cfg.OpsPprof,
+
+		SlowConsumers: n.slowConsumers,
+		Data:          onOps,
+		Node:          aboutNode,
+		Login:         guard,
+	})
+	if err := n.listen(ctx, pages); err != nil {
 		return nil, err
 	}
 	if err := n.engine.Start(handler); err != nil {
@@ -118,12 +144,15 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 	for i, ln := range n.listeners {
 		n.engine.Accept(ln, n.entrance(i))
 	}
-	if cfg.API.Public || n.sockjs != nil {
+	if n.servesPublic() {
 		n.public, n.publicDone = api.Server(n.publicPages(handler, data)), make(chan error, 1)
 		n.engine.Introduce(n.public)
 		go func() { n.publicDone <- n.public.Serve(n.engine.HTTPListener()) }()
 	}
 	go n.tickHubs()
+	if n.overload != nil {
+		n.watcher.Go(n.watchOverload)
+	}
 	n.meetIssuers()
 	n.watcher.Go(func() { n.watchRules(m) })
 	if n.certs != nil {
@@ -165,9 +194,7 @@ func (n *Node) dataPlane(tenants *auth.Tenants, m *metrics.Node) http.Handler {
 			h, ok := n.hubs.Hub(name)
 			return h, ok
 		},
-		Authorize: func(r *http.Request, hub string) error {
-			return n.watchFailures(r, tenants.Verifier(hub).VerifyCall(r, time.Now()))
-		},
+		Authorize: n.authorizer(tenants, m),
 		Revoke: func(hub string, what auth.Revocation, keep time.Duration) error {
 			return tenants.Revoke(hub, what, time.Now(), keep)
 		},
@@ -178,7 +205,8 @@ func (n *Node) dataPlane(tenants *auth.Tenants, m *metrics.Node) http.Handler {
 		Observe:      observeCalls(m),
 		AddressRules: n.guard.HubRules,
 
-		MaxBody: int64(n.cfg.API.MaxBody),
+		Overloaded: n.overloaded,
+		MaxBody:    int64(n.cfg.API.MaxBody),
 
 		MaxCallsPerSecond: n.cfg.API.MaxCallsPerSecond,
 	})
@@ -193,25 +221,9 @@ func observeCalls(m *metrics.Node) func(operation string, status int, took time.
 	}
 }
 
-// publicPages returns what is served on the client port beside the event loops:
-// the data plane and SockJS. A request for anything else goes back to a loop.
-func (n *Node) publicPages(gate engine.HTTPHandler, data http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case !n.welcome(w, r):
-		case !gate.ServesHTTP(r):
-			n.engine.TakeBack(w, r)
-		case n.sockjs != nil && n.sockjs.Serves(r):
-			n.sockjs.ServeHTTP(w, r)
-		default:
-			data.ServeHTTP(w, r)
-		}
-	})
-}
-
 // listen opens every listener, or none: an operator who mistyped one address
 // does not get half a node.
-func (n *Node) listen(ctx context.Context, m *metrics.Node, data, aboutNode http.Handler) error {
+func (n *Node) listen(ctx context.Context, pages http.Handler) error {
 	ops, err := net.Listen("tcp", n.cfg.Ops)
 	if err != nil {
 		return fmt.Errorf("operations: listen on %s: %w", n.cfg.Ops, err)
@@ -226,16 +238,7 @@ func (n *Node) listen(ctx context.Context, m *metrics.Node, data, aboutNode http
 		n.listeners = append(n.listeners, ln)
 	}
 	n.opsAddr = ops.Addr()
-	n.ops = api.Server(api.NewOps(api.Ops{
-		Healthy:      n.healthy,
-		Ready:        n.ready,
-		WriteMetrics: m.WritePrometheus,
-		Pprof:        n.cfg.OpsPprof,
-
-		SlowConsumers: n.slowConsumers,
-		Data:          data,
-		Node:          aboutNode,
-	}))
+	n.ops = api.Server(pages)
 	go func() { n.opsDone <- n.ops.Serve(ops) }()
 	return nil
 }
@@ -304,6 +307,8 @@ func (n *Node) ready() (ok bool, why string) {
 		return false, "draining"
 	case n.engine.Full():
 		return false, "full"
+	case n.overloaded():
+		return false, "overloaded"
 	}
 	return true, ""
 }
@@ -322,13 +327,9 @@ func (n *Node) Stop(ctx context.Context) error {
 	drain, cancel := context.WithTimeout(ctx, window+config.SlowClients)
 	defer cancel()
 	begun := time.Now()
-	if n.sockjs != nil { // while the loops go round
-		n.sockjs.Drain(drain, window/2, n.cfg.Engine.RetryAfter)
-	}
+	n.drainHTTP(drain, window/2) // while the loops go round
 	err := n.engine.Shutdown(drain, max(window-time.Since(begun), time.Millisecond))
-	if n.sockjs != nil {
-		n.sockjs.Close()
-	}
+	n.closeHTTP()
 	close(n.stopClock)
 	<-n.clockDone
 	n.watcher.Wait()

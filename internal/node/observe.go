@@ -6,7 +6,6 @@ import (
 	"sluice/hub"
 	"sluice/internal/build"
 	"sluice/internal/metrics"
-	"sluice/sockjs"
 )
 
 // observe fills in what the parts keep for themselves, at each scrape.
@@ -26,6 +25,7 @@ func (n *Node) observe(m *metrics.Node) {
 		n.observeAddresses(m)
 		m.Readiness.Clear()
 		m.Readiness.With(n.readiness()).Set(1)
+		n.observeOverload(m)
 		m.UnackedBytes.Set(float64(n.hubs.UnackedBytes()))
 		m.StateBytes.Set(float64(n.hubs.StateBytes()))
 		m.HistoryBytes.Set(float64(n.hubs.HistoryBytes()))
@@ -55,7 +55,7 @@ const websocket = "websocket"
 
 // observeHubs adds up the hubs. Of what they lost, only what no connection has
 // counted already is taken: a copy that a full queue refused is the engine's.
-func observeHubs(m *metrics.Node, hubs []hub.Stats, others []sockjs.Population) {
+func observeHubs(m *metrics.Node, hubs []hub.Stats, others []population) {
 	var sum hub.Stats
 	m.HubConnections.Clear()
 	m.HubQueue.Clear()
@@ -63,9 +63,9 @@ func observeHubs(m *metrics.Node, hubs []hub.Stats, others []sockjs.Population) 
 	for _, h := range hubs {
 		plain := int(h.Sessions)
 		for _, p := range others {
-			if p.Hub == h.Hub {
-				m.HubConnections.With(h.Label, p.Transport).Add(float64(p.Sessions))
-				plain -= p.Sessions
+			if p.hub == h.Hub {
+				m.HubConnections.With(h.Label, p.transport).Add(float64(p.sessions))
+				plain -= p.sessions
 			}
 		}
 		m.HubConnections.With(h.Label, websocket).Add(float64(max(0, plain)))
