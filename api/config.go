@@ -22,6 +22,12 @@ type Config struct {
 	// larger one is answered 413. Default 1MiB.
 	MaxBody int `yaml:"max_body" unit:"bytes"`
 
+	// RequestTimeout is the time that a client of the HTTP server has for one
+	// request, from its first byte to the last of its body; then the connection
+	// is closed. It is that of the operations pages and of SockJS too. Default
+	// 10s.
+	RequestTimeout time.Duration `yaml:"request_timeout"`
+
 	// MaxCallsPerSecond bounds the calls about one hub that have a good token; a
 	// second's worth may come at once. What is above is answered 429. Default
 	// none: max_messages_per_second of the hub bounds what the calls send.
@@ -44,8 +50,15 @@ func (c Config) WithDefaults() Config {
 	c.MaxBody = cmp.Or(c.MaxBody, 1<<20)
 	c.TokenWindow = cmp.Or(c.TokenWindow, 5*time.Minute)
 	c.MaxUsedTokens = cmp.Or(c.MaxUsedTokens, 100_000)
+	c.RequestTimeout = cmp.Or(c.RequestTimeout, defaultRequestTimeout)
 	return c
 }
+
+const (
+	defaultRequestTimeout = 10 * time.Second
+	minRequestTimeout     = 10 * time.Millisecond
+	maxRequestTimeout     = time.Hour
+)
 
 // maxCallsPerSecond is far above what one node can answer.
 const maxCallsPerSecond = 1_000_000_000
@@ -64,6 +77,9 @@ const maxBody = 1 << 30
 func (c *Config) Validate(report func(key, problem string)) {
 	if c.MaxBody < 0 || c.MaxBody > maxBody {
 		report("max_body", fmt.Sprintf("%d is not between 1 and %d (0 means the default)", c.MaxBody, maxBody))
+	}
+	if d := c.RequestTimeout; d != 0 && (d < minRequestTimeout || d > maxRequestTimeout) {
+		report("request_timeout", fmt.Sprintf("%v is not between %v and %v (0 means the default)", d, minRequestTimeout, maxRequestTimeout))
 	}
 	if c.MaxCallsPerSecond < 0 || c.MaxCallsPerSecond > maxCallsPerSecond {
 		report("max_calls_per_second", fmt.Sprintf("%d is not between 1 and %d (0 means no limit)", c.MaxCallsPerSecond, maxCallsPerSecond))

@@ -133,11 +133,11 @@ func (o *Ops) slowConsumers(w http.ResponseWriter, r *http.Request) {
 }
 
 // profiles returns the pages of the profiles. Importing net/http/pprof puts them on
-// the default mux as well, which nothing here serves.
+// the default mux as well, which nothing here serves. The one of the command line is
+// left out: it shows keys that were given there.
 func profiles() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
-	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)

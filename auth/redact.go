@@ -2,15 +2,21 @@ package auth
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 )
 
 // secretParameters are the query parameters that let their bearer in, in lower
-// case: the token, and what published clients send to resume a connection.
-var secretParameters = []string{queryToken, "awps_reconnection_token"}
+// case: the token, and what clients send to resume a connection, also under the name
+// that published ones have for it, which ends in the same.
+var secretParameters = []string{queryToken, "reconnection_token"}
+
+// tokenLike matches what looks like a JWT, which somebody may have put in a wrong
+// place: an object in base64, a dot, and more.
+var tokenLike = regexp.MustCompile(`eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]`)
 
 // Redact returns a request URI (or any URL) for a log, without the tokens in
-// its query, and without tickets anywhere. It would rather cut too much than too
+// its query, and without tickets and what looks like a token anywhere. It would rather cut too much than too
 // little: from the name of a secret parameter, in any case and wherever it stands,
 // to the next ampersand.
 func Redact(requestURI string) string {
@@ -72,6 +78,9 @@ func redactPair(pair string) string {
 	if at := indexFold(pair, ticketPrefix); at >= 0 {
 		return pair[:at] + redacted
 	}
+	if at := tokenLike.FindStringIndex(pair); at != nil {
+		return pair[:at[0]] + redacted
+	}
 	inner := pair
 	for range 3 {
 		if inner = unescapeAll(inner); inner == "" {
@@ -82,7 +91,7 @@ func redactPair(pair string) string {
 				return redacted
 			}
 		}
-		if indexFold(inner, ticketPrefix) >= 0 {
+		if indexFold(inner, ticketPrefix) >= 0 || tokenLike.MatchString(inner) {
 			return redacted
 		}
 	}

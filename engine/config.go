@@ -37,8 +37,9 @@ type Config struct {
 
 	// MaxHTTPConnections bounds the connections to the client port that net/http
 	// serves, because their requests are not for the event loops; one more is
-	// answered 503. Default 256, or a sixteenth of the descriptor limit where
-	// that is less.
+	// answered 503. Those on which no request is under way hold at most half of
+	// the places. Default 256, or a sixteenth of the descriptor limit where that
+	// is less.
 	MaxHTTPConnections int `yaml:"max_http_connections"`
 
 	// HandshakeTimeout is the time a client has from the TCP connection to the
@@ -122,6 +123,10 @@ type Config struct {
 
 	// Proxy names the proxies in front. In a file it stands by itself.
 	Proxy ProxyConfig `yaml:"-"`
+
+	// HSTS is in the refusals of clients that came over TLS, if it is not 0. In a
+	// file it stands with the rest of TLS.
+	HSTS time.Duration `yaml:"-"`
 
 	// tick is the resolution of every deadline; tests shorten it.
 	tick time.Duration

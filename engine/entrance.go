@@ -181,7 +181,7 @@ func looksLikeHTTP(head [5]byte) bool {
 // and waits for its end of file, or the answer could be lost.
 func (e *Engine) answerPlain(nc net.Conn) {
 	_ = nc.SetDeadline(time.Now().Add(min(e.cfg.LingerTimeout, e.cfg.Handshakes.Timeout)))
-	_, _ = nc.Write(appendRefusal(nil, badRequest("plain_http", "this port speaks TLS; connect with https:// or wss://")))
+	_, _ = nc.Write(e.appendRefusal(nil, badRequest("plain_http", "this port speaks TLS; connect with https:// or wss://"), false))
 	if half, ok := nc.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite()
 	}

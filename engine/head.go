@@ -162,7 +162,8 @@ func (c *Conn) refuse(r *Refusal, request *http.Request) {
 		c.cause = CauseHandshakeRefused
 	}
 	l.engine.metrics.HandshakeRejections.With(r.Label).Inc()
-	c.control(appendRefusal(nil, r))
+	_, secure := c.gc.(*session)
+	c.control(l.engine.appendRefusal(nil, r, secure))
 	c.finish()
 }
 
@@ -243,9 +244,15 @@ func appendAccept(dst []byte, key string) []byte {
 	return base64.StdEncoding.AppendEncode(dst, sum[:])
 }
 
-// appendRefusal appends the HTTP answer of a refusal. The reason is one line
-// of text for a person.
-func appendRefusal(dst []byte, r *Refusal) []byte {
+// refusalHeaders keep a browser from making more of a refusal than the line of text
+// it is, from keeping it, and from telling others an address that may hold a token.
+const refusalHeaders = "Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n" +
+	"Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n" +
+	"Referrer-Policy: no-referrer\r\nX-Content-Type-Options: nosniff\r\n"
+
+// appendRefusal appends the HTTP answer of a refusal to a client that came over TLS,
+// or not. The reason is one line of text for a person.
+func (e *Engine) appendRefusal(dst []byte, r *Refusal, secure bool) []byte {
 	body := r.Reason + "\n"
 	dst = fmt.Appendf(dst, "HTTP/1.1 %d %s\r\n", r.Status, http.StatusText(r.Status))
 	switch r.Status {
@@ -264,8 +271,10 @@ func appendRefusal(dst []byte, r *Refusal) []byte {
 		wait := r.RetryAfter + rand.N(r.RetryAfter)
 		dst = fmt.Appendf(dst, "Retry-After: %d\r\n", (wait+time.Second-1)/time.Second)
 	}
-	return fmt.Appendf(dst, "Connection: %s\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nContent-Length: %s\r\n\r\n%s",
-		connection, strconv.Itoa(len(body)), body)
+	if secure && e.cfg.HSTS > 0 {
+		dst = fmt.Appendf(dst, "Strict-Transport-Security: max-age=%d\r\n", int64(e.cfg.HSTS.Seconds()))
+	}
+	return fmt.Appendf(dst, "Connection: %s\r\n%sContent-Length: %s\r\n\r\n%s", connection, refusalHeaders, strconv.Itoa(len(body)), body)
 }
 
 // headParser parses request heads with net/http; one per loop, reused.
@@ -279,6 +288,7 @@ type headParser struct {
 var (
 	errBareLF     = errors.New("a line ends without a carriage return")
 	errFolded     = errors.New("a header goes on in a second line")
+	errTwoLengths = errors.New("a body has both a Content-Length and a Transfer-Encoding")
 	errHeaderName = errors.New("there is a space in the name of a header")
 	errHost       = errors.New("the Host header is not a host and port")
 
@@ -305,6 +315,9 @@ func (p *headParser) parse(head []byte) (*http.Request, error) {
 	if err != nil {
 		return nil, errSyntax
 	}
+	if len(r.TransferEncoding) > 0 && hasContentLength(head) {
+		return nil, errTwoLengths
+	}
 	if strings.ContainsAny(r.Host, " \t\"<>\\^`{|}/?#@") {
 		return nil, errHost
 	}
@@ -314,4 +327,16 @@ func (p *headParser) parse(head []byte) (*http.Request, error) {
 		}
 	}
 	return r, nil
+}
+
+// hasContentLength tells whether a head that is well formed has the header:
+// net/http takes it out of one that has a Transfer-Encoding too.
+func hasContentLength(head []byte) bool {
+	for line := range bytes.SplitSeq(head, crlf) {
+		name, _, _ := bytes.Cut(line, []byte(":"))
+		if bytes.EqualFold(name, []byte("Content-Length")) {
+			return true
+		}
+	}
+	return false
 }

@@ -25,7 +25,8 @@ func switching(extra string) string {
 // refusal is the answer to a handshake that is not accepted, byte for byte.
 func refusal(status, extra, connection, reason string) string {
 	return fmt.Sprintf("HTTP/1.1 %s\r\n%sConnection: %s\r\nContent-Type: text/plain; charset=utf-8\r\n"+
-		"X-Content-Type-Options: nosniff\r\nContent-Length: %d\r\n\r\n%s\n", status, extra, connection, len(reason)+1, reason)
+		"Cache-Control: no-store\r\nContent-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n"+
+		"Referrer-Policy: no-referrer\r\nX-Content-Type-Options: nosniff\r\nContent-Length: %d\r\n\r\n%s\n", status, extra, connection, len(reason)+1, reason)
 }
 
 func bad(reason string) string { return refusal("400 Bad Request", "", "close", reason) }
@@ -93,6 +94,8 @@ var handshakes = []struct {
 	{"chunked body", head(hostLine, hostLine+"Transfer-Encoding: chunked\r\n") + "0\r\n\r\n", bad("an opening handshake has no body"), "malformed"},
 	{"two lengths", head(hostLine, hostLine+"Content-Length: 1\r\nContent-Length: 2\r\n"),
 		bad("cannot parse the request: the request line or a header is not well formed"), "malformed"},
+	{"two ways to tell the length", "POST / HTTP/1.1\r\nHost: x\r\ncontent-length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		bad("cannot parse the request: a body has both a Content-Length and a Transfer-Encoding"), "malformed"},
 	{"no colon", head(hostLine, hostLine+"nonsense\r\n"), bad("cannot parse the request: the request line or a header is not well formed"), "malformed"},
 	{"space before a colon", head(hostLine, hostLine+"Authorization : x\r\n"), bad("cannot parse the request: there is a space in the name of a header"), "malformed"},
 	{"bare line feeds", head(hostLine, "Host: localhost\n"), bad("cannot parse the request: a line ends without a carriage return"), "malformed"},

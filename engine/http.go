@@ -9,6 +9,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"sluice/access"
 )
@@ -54,6 +55,9 @@ func (e *Engine) HTTPListener() net.Listener { return e.http }
 // HTTPConnections returns the connections that were handed to HTTPListener and
 // are not closed. Any goroutine.
 func (e *Engine) HTTPConnections() int { return int(e.http.open.Load()) }
+
+// MaxHTTPConnections returns how many there may be. Any goroutine.
+func (e *Engine) MaxHTTPConnections() int { return int(e.http.most) }
 
 // serveHTTP hands the socket to the http.Server. head and rest are what was read
 // from it; they are copied.
@@ -139,8 +143,16 @@ func (h *handedOver) adopt() (net.Conn, error) {
 	if err != nil {
 		h.loop.lost(h.fd, h.over, err, h.refusal(), h.request)
 	}
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		setUserTimeout(tcp, httpUserTimeout)
+	}
 	return nc, err
 }
+
+// httpUserTimeout is how long the peer of a connection may acknowledge nothing of
+// what net/http has written. The heartbeats of streams are less apart by default, so
+// there is always one out to be acknowledged.
+const httpUserTimeout = time.Minute
 
 func (h *handedOver) refusal() *Refusal {
 	return h.loop.engine.busy("http_failed", "cannot hand the connection on")
@@ -214,13 +226,37 @@ func (c *httpConn) release() {
 	}
 }
 
+// ConnectionState returns what the client came over, as a tls.Conn does; the zero
+// value for plain text.
+func (c *httpConn) ConnectionState() (state tls.ConnectionState) {
+	if c.over.tls != nil {
+		state = c.over.tls.tls.ConnectionState()
+	}
+	return state
+}
+
+// httpConnOf returns the connection of ours below one that a server has: between
+// them may be others, each with a method NetConn.
+func httpConnOf(nc net.Conn) (*httpConn, bool) {
+	for {
+		switch c := nc.(type) {
+		case *httpConn:
+			return c, true
+		case interface{ NetConn() net.Conn }:
+			nc = c.NetConn()
+		default:
+			return nil, false
+		}
+	}
+}
+
 // Introduce has the requests that a server gets through HTTPListener say who they
 // are from: RemoteAddr is the client's as proxies have told it, each request anew,
 // and TLS what it came over, which the server does not see by itself, because bytes
 // that were read already lie in front of it. It is called before the server serves.
 func (e *Engine) Introduce(server *http.Server) {
 	server.ConnContext = func(ctx context.Context, nc net.Conn) context.Context {
-		c, ok := nc.(*httpConn)
+		c, ok := httpConnOf(nc)
 		if !ok {
 			return ctx
 		}

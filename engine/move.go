@@ -141,7 +141,7 @@ func (l *Loop) lost(fd int, o over, err error, r *Refusal, request *http.Request
 	if errors.Is(err, errClientGone) {
 		r.Label = CauseClientGone.String()
 	} else {
-		_, _ = unix.Write(fd, o.answer(appendRefusal(nil, r))) // nobody would wait for more
+		_, _ = unix.Write(fd, o.answer(l.engine.appendRefusal(nil, r, o.tls != nil))) // nobody would wait for more
 		r.Reason += ": " + err.Error()
 		l.logRefused(r, nil, request)
 	}

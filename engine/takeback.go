@@ -26,9 +26,9 @@ func (e *Engine) TakeBack(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	hc, ok := nc.(*httpConn)
+	hc, ok := httpConnOf(nc)
 	if !ok {
-		_, _ = nc.Write(appendRefusal(nil, badRequest("not_websocket", "not on this connection")))
+		_, _ = nc.Write(e.appendRefusal(nil, badRequest("not_websocket", "not on this connection"), false))
 		_ = nc.Close()
 		return
 	}
@@ -56,13 +56,14 @@ func (e *Engine) takeBack(hc *httpConn, input []byte) {
 		refusal = e.busy(reason, "too many clients at once")
 	}
 	if refusal != nil {
-		_, _ = hc.Write(appendRefusal(nil, refusal))
+		_, _ = hc.Write(e.appendRefusal(nil, refusal, hc.over.tls != nil))
 		_ = hc.Close()
 		e.metrics.HandshakeRejections.With(refusal.Label).Inc()
 		return
 	}
 	if tcp, ok := hc.socket.(*net.TCPConn); ok {
 		_ = tcp.SetKeepAlive(false) // as on arrival from another loop
+		setUserTimeout(tcp, 0)
 	}
 	l := e.leastLoaded()
 	in := &incoming{conn: &Conn{loop: l}, over: hc.over, input: input}

@@ -48,9 +48,19 @@ type TLSConfig struct {
 	// Default 8h.
 	TicketRotation time.Duration `yaml:"ticket_rotation"`
 
+	// HSTS, in the answers to those who came over TLS, tells browsers to speak
+	// nothing but TLS with this host for so long (RFC 6797). It is about all ports
+	// of the host and cannot be taken back before the time is up: set it, to a
+	// year for example, when nothing there is served in plain text. Default 0: it
+	// is not said.
+	HSTS time.Duration `yaml:"hsts"`
+
 	// Handshakes bounds the handshakes under way.
 	Handshakes HandshakeConfig `yaml:"handshakes"`
 }
+
+// maxHSTS is what lists of such hosts ask for at the most.
+const maxHSTS = 2 * 365 * 24 * time.Hour
 
 var (
 	tlsVersions = map[string]uint16{"1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}
@@ -110,6 +120,9 @@ func (c *TLSConfig) Validate(report func(key, problem string)) {
 		if _, err := certs.LoadPool(c.ClientCA); err != nil {
 			report("client_ca", err.Error())
 		}
+	}
+	if c.HSTS < 0 || c.HSTS > maxHSTS {
+		report("hsts", fmt.Sprintf("%v is not between 0 and two years", c.HSTS))
 	}
 	for _, f := range []struct {
 		key     string

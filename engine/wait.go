@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"sluice/internal/later"
 )
@@ -159,4 +160,28 @@ func (w *parked) goOn(early []byte) {
 	if s, ok := c.gc.(*session); ok && c.state == stateOpen {
 		letGo(s.tls) // as after any upgrade
 	}
+}
+
+// Patiently is for requests that net/http serves: it asks judge, and where that
+// refuses for now waits in this goroutine and asks again, for most at the longest and
+// until the context ends or the client has gone.
+func Patiently[A any](until context.Context, r *http.Request, most time.Duration, judge func(*http.Request) (A, *Refusal)) (A, *Refusal) {
+	a, refusal := judge(r)
+	if refusal == nil || refusal.Later == nil {
+		return a, refusal
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), most)
+	defer cancel()
+	stop := context.AfterFunc(until, cancel)
+	defer stop()
+	r = Waited(r)
+	for range maxAsked {
+		if !later.Block(ctx, refusal.Later) {
+			break
+		}
+		if a, refusal = judge(r); refusal == nil || refusal.Later == nil {
+			break
+		}
+	}
+	return a, refusal
 }

@@ -1,8 +1,11 @@
 package sockjs
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"net/http"
 	"regexp"
+	"strings"
 	"testing"
 
 	"sluice/internal/cors"
@@ -97,4 +100,25 @@ func TestLegacy(t *testing.T) {
 	}
 	r.say("x")
 	r.expect("GET", "/0/a/jsonp?callback=cb&access_token=good", "", 200, `/**/cb("a[\"x\"]");`+"\r\n")
+}
+
+// TestIframePolicy: the page may run its own script, by its hash, and that of the
+// client, and nothing else.
+func TestIframePolicy(t *testing.T) {
+	for clientURL, from := range map[string]string{
+		"/sockjs.min.js":                       "'self'",
+		"https://cdn.example.com/sockjs.js":    "https://cdn.example.com",
+		"http://cdn.example.com:8080/s.js?v=1": "http://cdn.example.com:8080",
+		"//cdn.example.com/sockjs.js":          "cdn.example.com",
+	} {
+		r := newRig(t, Config{ClientURL: clientURL})
+		resp, body := r.do("GET", "/iframe.html", "")
+		_, script, _ := strings.Cut(body, "<script>")
+		script, _, _ = strings.Cut(script, "</script>")
+		sum := sha256.Sum256([]byte(script))
+		want := "default-src 'none'; connect-src 'self'; frame-src 'self'; script-src " + from + " 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+		if got := resp.Header.Get("Content-Security-Policy"); got != want {
+			t.Errorf("%s: %q, want %q", clientURL, got, want)
+		}
+	}
 }

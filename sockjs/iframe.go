@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"io"
 	"net/http"
+	"net/url"
 	"regexp"
 	"time"
 
@@ -30,7 +31,23 @@ func (s *Server) serveIframe(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.Set("Content-Type", typeHTML)
+	h.Set("Content-Security-Policy", iframePolicy(s.cfg.ClientURL))
 	io.WriteString(w, page)
+}
+
+// iframePolicy returns the Content-Security-Policy of the page: it runs its own
+// script and the one at clientURL, and talks to this node. Pages of any origin may
+// frame it, because that is what it is for; AllowOrigin judges what they ask.
+func iframePolicy(clientURL string) string {
+	from := "'self'"
+	if u, err := url.Parse(clientURL); err == nil && u.Host != "" {
+		if from = u.Host; u.Scheme != "" {
+			from = u.Scheme + "://" + u.Host
+		}
+	}
+	sum := sha256.Sum256([]byte(iframeScript))
+	return "default-src 'none'; connect-src 'self'; frame-src 'self'; script-src " + from +
+		" 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
 // The page, to the letter of the protocol.
@@ -41,11 +58,12 @@ const (
   <meta http-equiv="X-UA-Compatible" content="IE=edge" />
   <meta http-equiv="Content-Type" content="text/html; charset=UTF-8" />
   <script src="`
-	iframeTail = `"></script>
-  <script>
+	iframeScript = `
     document.domain = document.domain;
     SockJS.bootstrap_iframe();
-  </script>
+  `
+	iframeTail = `"></script>
+  <script>` + iframeScript + `</script>
 </head>
 <body>
   <h2>Don't panic!</h2>

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"sluice/engine"
 	"sluice/internal/cors"
 )
 
@@ -75,6 +74,10 @@ func appendCall(dst []byte, frame, callback string) []byte {
 	dst = append(append(append(dst, "/**/"...), callback...), '(')
 	return append(appendString(dst, []byte(frame)), ");\r\n"...)
 }
+
+// htmlfilePolicy lets the page run the scripts that its frames are, and be framed by
+// pages of other origins, whose functions they call.
+const htmlfilePolicy = "default-src 'none'; script-src 'unsafe-inline'"
 
 // htmlfileHead is the page in which the frames come as scripts, long enough for a
 // browser to begin with it.
@@ -148,6 +151,7 @@ func (s *Server) serveReceive(w http.ResponseWriter, r *http.Request, t target, 
 	a := answer{w: w, control: http.NewResponseController(w), transport: tr, callback: callback}
 	if n != nil {
 		if !n.attach() {
+			s.options.Refused("session_busy")
 			a.begin()
 			a.send(busy)
 			return
@@ -155,7 +159,7 @@ func (s *Server) serveReceive(w http.ResponseWriter, r *http.Request, t target, 
 		s.answer(r.Context(), n, &a)
 		return
 	}
-	admission, refusal := engine.Judge(s.patience, r, func(r *http.Request) (Admission, *engine.Refusal) { return s.admit(r, t.hub) })
+	admission, refusal := s.admitPatiently(r, t.hub)
 	if refusal == nil {
 		n, refusal = s.create(r, t, tr.label, admission)
 	}
@@ -265,6 +269,9 @@ func (a *answer) begin() {
 	a.begun = true
 	_ = a.control.SetReadDeadline(time.Time{}) // a recorder in a test has none
 	a.w.Header().Set("Content-Type", a.transport.contentType)
+	if a.transport.contentType == typeHTML {
+		a.w.Header().Set("Content-Security-Policy", htmlfilePolicy)
+	}
 	if a.transport.contentType == typeEvents {
 		a.w.Header().Set("X-Accel-Buffering", "no") // nginx would keep it
 	}

@@ -9,6 +9,7 @@
 package sockjs
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -69,7 +70,9 @@ type Server struct {
 	queued  *budget.Budget
 	stopped chan struct{} // closed with Close
 
-	patience *engine.Patience
+	arrivals     context.Context // ends when nobody new is let in: with Drain, or Close
+	stopArrivals context.CancelFunc
+
 	stop     sync.Once
 	next     atomic.Uint32 // which loop gets the next session
 	draining atomic.Bool
@@ -89,8 +92,11 @@ func New(cfg Config, o Options) *Server {
 		o.Dropped = func(string) {}
 	}
 	cfg = cfg.WithDefaults()
+	o.Patience = cmp.Or(o.Patience, 10*time.Second)
+	arrivals, stopArrivals := context.WithCancel(context.Background())
 	return &Server{
-		patience: engine.NewPatience(o.Patience),
+		arrivals: arrivals, stopArrivals: stopArrivals,
+
 		cfg:      cfg,
 		options:  o,
 		dropped:  o.Dropped,
@@ -220,7 +226,7 @@ func (s *Server) QueuedBytes() int64 { return s.queued.Used() }
 // have fetched it, or had the time to.
 func (s *Server) Drain(ctx context.Context, window, reconnectAfter time.Duration) {
 	s.draining.Store(true)
-	s.patience.End()
+	s.stopArrivals()
 	s.mu.Lock()
 	leaving := make([]*session, 0, len(s.sessions))
 	for _, n := range s.sessions {
@@ -242,7 +248,7 @@ func (s *session) drain(reconnectAfter time.Duration) {
 
 // Close ends what is left, without a word. The event loops may be gone.
 func (s *Server) Close() {
-	s.patience.End()
+	s.stopArrivals()
 	s.stop.Do(func() { close(s.stopped) })
 	s.mu.Lock()
 	left := make([]*session, 0, len(s.sessions))

@@ -71,7 +71,7 @@ func TestWaitEnds(t *testing.T) {
 	})
 	t.Run("with its patience", func(t *testing.T) {
 		r := newRig(t, Config{})
-		r.server.patience = engine.NewPatience(time.Millisecond)
+		r.server.options.Patience = time.Millisecond
 		if resp, _ := r.do("POST", at, ""); resp.StatusCode != http.StatusServiceUnavailable || r.refused["issuer_unavailable"] != 1 {
 			t.Errorf("status %d, refused %v", resp.StatusCode, r.refused)
 		}

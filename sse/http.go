@@ -123,7 +123,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, name string) {
 
 // admit judges the client, and whether it may hear the groups it names.
 func (s *Server) admit(r *http.Request, name string, groups []string) (Admission, *engine.Refusal) {
-	a, refusal := engine.Judge(s.patience, r, func(r *http.Request) (Admission, *engine.Refusal) { return s.options.Admit(r, name) })
+	a, refusal := s.options.Admit(r, name)
 	if refusal != nil {
 		return a, refusal
 	}

@@ -8,7 +8,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,7 +15,6 @@ import (
 	"sluice/engine"
 	"sluice/hub"
 	"sluice/hub/wire"
-	wait "sluice/internal/later"
 	"sluice/internal/testkit"
 )
 
@@ -67,10 +65,6 @@ type rig struct {
 	hub    *hub.Hub
 	base   string
 
-	room   wait.Room
-	answer *wait.Event // that clients with the token slow wait for
-	known  atomic.Bool // it is there
-
 	mu      sync.Mutex
 	expires time.Time      // guarded by mu: of the tokens
 	refused map[string]int // guarded by mu
@@ -82,8 +76,7 @@ type rig struct {
 // with "g" may be joined.
 func newRig(t *testing.T, cfg Config, change func(*hub.Tenant)) *rig {
 	testkit.NoLeaks(t)
-	r := &rig{T: t, refused: map[string]int{}, dropped: map[string]int{}, room: wait.Room{Most: 10}}
-	r.answer = wait.NewEvent(&r.room)
+	r := &rig{T: t, refused: map[string]int{}, dropped: map[string]int{}}
 	tenant := hub.Tenant{Groups: []hub.GroupRule{{Match: "g*", HistoryMessages: 100}}}
 	if change != nil {
 		change(&tenant)
@@ -98,10 +91,6 @@ func newRig(t *testing.T, cfg Config, change func(*hub.Tenant)) *rig {
 			q := req.URL.Query()
 			switch q.Get("token") {
 			case "good":
-			case "slow":
-				if !r.known.Load() {
-					return Admission{}, &engine.Refusal{Status: http.StatusServiceUnavailable, Label: "issuer_unavailable", Reason: "not known yet", Later: r.answer}
-				}
 			case "comeback":
 				return Admission{}, nil
 			default:

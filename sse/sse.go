@@ -39,11 +39,9 @@ type Admission struct {
 type Options struct {
 	// Loops are those that streams are spread over.
 	Loops []hub.Loop
-	// Admit judges whoever wants to be a client of a hub. It is called by any
-	// goroutine. Where its refusal has a Later the client waits for that, for Patience
-	// at the most, and is judged again; 10 s if that is zero.
-	Admit    func(r *http.Request, hub string) (Admission, *engine.Refusal)
-	Patience time.Duration
+	// Admit judges whoever wants to be a client of a hub. It is called by the
+	// goroutine of the request, and may wait.
+	Admit func(r *http.Request, hub string) (Admission, *engine.Refusal)
 	// AllowOrigin tells whether pages of an origin may use a hub.
 	AllowOrigin func(hub, origin, host string) bool
 	// Refused and Dropped count, by reason, clients that were not let in and
@@ -59,7 +57,6 @@ type Server struct {
 	queued       *budget.Budget // in the outboxes
 	owed         *budget.Budget // of histories that are yet to be told
 	writeTimeout time.Duration
-	patience     *engine.Patience
 	stopped      chan struct{} // closed with Close
 	stop         sync.Once
 	next         atomic.Uint32 // which loop gets the next stream
@@ -88,7 +85,6 @@ func New(cfg Config, o Options) *Server {
 		queued:       budget.New(cfg.MaxNodeQueueBytes),
 		owed:         budget.New(cfg.MaxNodeQueueBytes),
 		writeTimeout: writeTimeout,
-		patience:     engine.NewPatience(o.Patience),
 		stopped:      make(chan struct{}),
 		streams:      make(map[*stream]struct{}),
 	}
@@ -156,7 +152,6 @@ func (s *Server) Drain(ctx context.Context, window, reconnectAfter time.Duration
 	s.draining = true
 	leaving := s.allLocked()
 	s.mu.Unlock()
-	s.patience.End()
 	outbox.Spread(ctx, window, leaving, func(n *stream) { n.drain(reconnectAfter) })
 }
 
@@ -166,7 +161,6 @@ func (s *Server) Close() {
 	s.mu.Lock()
 	s.draining = true
 	s.mu.Unlock()
-	s.patience.End()
 	s.stop.Do(func() { close(s.stopped) })
 }
 

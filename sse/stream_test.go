@@ -1,6 +1,7 @@
 package sse
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"sluice/auth"
 	"sluice/frame"
 	"sluice/hub"
 	"sluice/hub/wire"
@@ -239,15 +241,14 @@ func TestOwed(t *testing.T) {
 }
 
 // raw is a client that reads when it likes.
-func (r *rig) raw() net.Conn {
+func (r *rig) raw(headers ...string) net.Conn {
 	r.Helper()
 	c, err := net.Dial("tcp", strings.TrimPrefix(r.base, "http://"))
 	if err != nil {
 		r.Fatal(err)
 	}
 	r.Cleanup(func() { c.Close() })
-	c.(*net.TCPConn).SetReadBuffer(4 << 10)
-	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", good)
+	fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: x\r\n%s\r\n", good, strings.Join(headers, ""))
 	r.waitSessions(1)
 	return c
 }
@@ -385,4 +386,38 @@ func TestOutlasts(t *testing.T) {
 	}
 	r.send("g", "still there")
 	s.expect("still there")
+}
+
+// TestRevokedMeanwhile: a client that takes its time over what it has missed does not
+// hear the rest when its token is no longer good, nor what came live.
+func TestRevokedMeanwhile(t *testing.T) {
+	const messages = 50
+	r := newRig(t, Config{}, func(c *hub.Tenant) { c.Groups[0].HistoryBytes = 64 << 20 })
+	for i := range messages {
+		r.send("g", fmt.Sprint("m", i, strings.Repeat("x", 200<<10))) // more than the kernel holds
+	}
+	c := r.raw("Last-Event-ID: AAAAAAAAAA:1\r\n")
+	r.send("g", "live")
+	r.hub.CloseRevoked(func(auth.Origin) bool { return true }, "the token was revoked")
+	r.waitSessions(0)
+	resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &reader{T: t, body: resp.Body, lines: bufio.NewReader(resp.Body)}
+	heard := 0
+	for e := s.next(); ; e = s.next() {
+		if e.name == "close" {
+			if !strings.Contains(e.data, `"code":1008`) {
+				t.Errorf("the last event is %v", e)
+			}
+			break
+		}
+		if strings.Contains(e.data, `"type":"message"`) {
+			heard++
+		}
+	}
+	if places := parseID(s.last); heard == 0 || heard == messages || len(places) != 1 || places[0].Offset != uint64(heard) {
+		t.Errorf("heard %d messages, and the last id is %s", heard, s.last)
+	}
 }

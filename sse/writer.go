@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"sluice/frame"
 	"sluice/hub"
 	"sluice/hub/wire"
 	"sluice/internal/outbox"
@@ -19,7 +20,8 @@ type writer struct {
 	w        http.ResponseWriter
 	control  *http.ResponseController
 	position *position
-	owed     int // bytes of the past that are yet to be told, counted in Server.owed
+	cut      bool // the past was not told to its end, so nothing that comes after it may be
+	owed     int  // bytes of the past that are yet to be told, counted in Server.owed
 	buf      []byte
 }
 
@@ -60,7 +62,7 @@ func (o *writer) forget() { o.told(o.owed) }
 // run writes the stream until it is over, or the client gone.
 func (o *writer) run(ctx context.Context, n *stream, first *opened) {
 	o.begin()
-	if !o.first(first) {
+	if !o.first(n, first) {
 		return
 	}
 	heartbeat := time.NewTimer(o.server.cfg.HeartbeatInterval)
@@ -83,6 +85,9 @@ func (o *writer) run(ctx context.Context, n *stream, first *opened) {
 // time.
 func (o *writer) live(n *stream) bool {
 	queue, end := n.Take()
+	if o.cut {
+		queue = nil
+	}
 	for _, m := range queue {
 		payload := m.Payload()
 		if group, offset, ok := wire.JSONPlace(payload); ok && o.position.advance(group, offset) {
@@ -111,8 +116,9 @@ func (o *writer) begin() {
 	o.buf = appendRetry(o.buf, retry+rand.N(retry))
 }
 
-// first writes what comes first: `connected`, and the past of the groups.
-func (o *writer) first(first *opened) bool {
+// first writes what comes first: `connected`, and the past of the groups, for as
+// long as the client may hear it. That may take long.
+func (o *writer) first(n *stream, first *opened) bool {
 	for _, m := range first.hello {
 		o.identify()
 		o.event(m.Payload())
@@ -124,6 +130,10 @@ func (o *writer) first(first *opened) bool {
 		o.identify()
 		o.event(scratch)
 		for j := range p.Messages {
+			if mayNot(n.Ended()) {
+				o.cut = true
+				return o.flush()
+			}
 			m := &p.Messages[j]
 			scratch = wire.JSONv1{}.Offsets().AppendMessage(scratch[:0], &m.Message)
 			o.position.advance(p.Group, m.Offset)
@@ -136,6 +146,12 @@ func (o *writer) first(first *opened) bool {
 		p.Messages = nil // the collector's from now on
 	}
 	return o.flush()
+}
+
+// mayNot tells whether the client of a stream that has ended so may hear nothing
+// more: its token is no longer good. (Or it was too slow, and can come back.)
+func mayNot(end outbox.Close) bool {
+	return end.Code == frame.CloseTokenExpired || end.Code == frame.ClosePolicyViolation
 }
 
 // identify gives the next event the id of the present position, if there is one.

@@ -89,6 +89,8 @@ func TestOverride(t *testing.T) {
 func TestValidate(t *testing.T) {
 	for _, tt := range []struct{ name, yaml, want string }{
 		{"drain", "drain: {window: -1s}", "f:1: drain.window: -1s is negative (0 means the default)"},
+		{"echo path of events", "echo_path: /sse/echo\nsse: {enable: true}", `f:1: echo_path: "/sse/echo" is where Server-Sent Events are served; choose another path`},
+		{"address of the documentation", "landing: {docs_url: docs.example.com}", `f:1: landing.docs_url: "docs.example.com" is not an address that begins with https:// or http://`},
 		{"echo path", "echo_path: echo", `f:1: echo_path: "echo" does not begin with a slash`},
 		{"no port", `listen: ["8080"]`, `f:1: listen[0]: "8080" is not an address; write host:port, as ":8080", "127.0.0.1:8080" or "[::1]:8080"`},
 		{"empty port", `listen: ["localhost:"]`, `f:1: listen[0]: "localhost:": the port is not between 0 and 65535`},
@@ -155,6 +157,9 @@ func TestWarnings(t *testing.T) {
 			"f:2: engine.max_queue_bytes: is above max_node_queue_bytes, so one connection could use up the budget of all\n" +
 				"f:3: engine.heartbeat_interval: 1m30s is longer than the idle timeout of common load balancers (60s), which then cut quiet connections\n" +
 				"f:4: engine.max_message_size: is above max_queue_bytes, so a message of that size ends every connection that has anything else to send"},
+		{"streams for all connections", "hub: {create_on_first_use: true}\nengine: {max_http_connections: 100}\nsse: {enable: true, max_streams: 100}\n",
+			"f:3: sse.max_streams: 100 leaves nothing of engine.max_http_connections, 100, to the HTTP API and SockJS"},
+		{"streams for most", "hub: {create_on_first_use: true}\nengine: {max_http_connections: 100}\nsse: {enable: true, max_streams: 99}\n", ""},
 		{"overload", "hub: {create_on_first_use: true}\nmemory: {limit: 64MiB}\noverload:\n  memory: 65MiB\n  queue: 1025MiB\n",
 			"f:4: overload.memory: is above memory.limit, near which the node does little but collect garbage\n" +
 				"f:5: overload.queue: is above engine.max_node_queue_bytes, at which the longest queues are closed at once, so it is hardly ever reached"},

@@ -70,11 +70,11 @@ var sluice = house{
 		"github.com/gobwas/ws":               {"sluice/frame", "sluice/engine"},
 		"github.com/gaissmai/bart":           {"sluice/access"},
 		"github.com/golang-jwt/jwt/v5":       {"sluice/auth"},
-		"github.com/sony/gobreaker/v2":       {"sluice/auth/introspect"},
 		"github.com/zitadel/oidc/v3":         {"sluice/internal/testkit/provider"},
 		"github.com/go-jose/go-jose/v4":      {"sluice/internal/testkit/provider"},
 		"github.com/coreos/go-oidc/v3":       {"sluice/api/login"},
 		"golang.org/x/oauth2":                {"sluice/api/login", "sluice/internal/testkit/provider"},
+		"github.com/sony/gobreaker/v2":       {"sluice/auth/introspect"},
 		"golang.org/x/crypto":                {"sluice/engine/certs"},
 		"github.com/VictoriaMetrics/metrics": {"sluice/internal/metrics"},
 		"github.com/getkin/kin-openapi":      {"sluice/api"}, // in its tests

@@ -1,5 +1,7 @@
 package metrics
 
+import "strconv"
+
 // reason is the only label of most counters that have one.
 var reason = []string{"reason"}
 
@@ -42,8 +44,9 @@ var handshakeRejections = each(
 	"token_missing", "token_not_yet_valid", "token_revoked", "token_signature", "token_too_large",
 	// access.Reasons: the address
 	"address_banned", "address_connections", "address_denied", "address_http", "address_pending", "address_rate", "node_rate",
-	// SockJS: no room for another session; the token is not that of the session
-	"session_limit", "session_denied",
+	// SockJS: no room for another session; the token is not that of the session;
+	// another request waits for its messages already
+	"session_limit", "session_denied", "session_busy",
 	// Server-Sent Events: no room; the hub's own reason, which is among the request refusals; told not to come back; the groups
 	"stream_limit", "stream_refused", "stream_over", "group_forbidden", "invalid_group",
 )
@@ -101,6 +104,21 @@ func StatusClass(status int) string {
 		return "4xx"
 	}
 	return "2xx"
+}
+
+// httpStatuses are those that parts of the node or net/http answer with.
+var httpStatuses = []string{"200", "202", "204", "304", "307", "400", "401", "403", "404", "405", "408", "409", "412", "413", "415", "417", "422", "429", "431",
+	"500", "501", "503", "505", "507", NoAnswer}
+
+// NoAnswer is the label of a request that got no answer.
+const NoAnswer = "none"
+
+// HTTPStatus returns a status as a label; 0 is for no answer.
+func HTTPStatus(status int) string {
+	if status == 0 {
+		return NoAnswer
+	}
+	return strconv.Itoa(status)
 }
 
 // pairs returns all combinations of two labels.

@@ -51,10 +51,10 @@ type Node struct {
 	ProxyHeaders         *CounterVec // result
 	CertificateReloads   *CounterVec // result
 	IssuerFetches        *CounterVec // result
+	OpsLogins            *CounterVec // result
 	IssuerBreakerOpen    *GaugeVec   // issuer, source
 	Introspections       *CounterVec // result
 	IntrospectionCache   *Gauge      // answers
-	OpsLogins            *CounterVec // result
 	CertificateExpiry    *Gauge      // seconds of Unix time
 	TLSHandshakeDuration *Histogram  // nanoseconds
 	HeartbeatTimeouts    *Counter
@@ -89,6 +89,10 @@ type Node struct {
 	APIRequests  *CounterVec // operation, status
 	APIDuration  *Histogram  // nanoseconds
 	APISingleUse *CounterVec // reason
+
+	// All that HTTP servers answer, on both ports.
+	HTTPAnswers   *CounterVec // listener, status
+	HTTPEvictions *Counter
 
 	// The event loops.
 	LoopConnections   *GaugeVec  // loop
@@ -152,13 +156,13 @@ func New() *Node {
 		[]string{"result"}, each("ok", "failed"))
 	n.IssuerFetches = n.counterVec("sluice_issuer_key_fetches_total", "Times that an identity provider was asked for its keys, by result; those before stay in force for a day after a failure.",
 		[]string{"result"}, each("ok", "failed"))
+	n.OpsLogins = n.counterVec("sluice_ops_logins_total", "Logins for the operations pages, by what came of them.",
+		[]string{"result"}, opsLogins)
 	n.IssuerBreakerOpen = n.gaugeVec("sluice_issuer_breaker_open", "1 while nobody waits for an identity provider because it has failed several times in a row, by issuer and by what it is asked for; issuers beyond the first 32 are together.",
 		maxIssuerLabels, "issuer", "source")
 	n.Introspections = n.counterVec("sluice_introspections_total", "Times that an identity provider was to be asked about a token, by what came of it.",
 		[]string{"result"}, introspections)
 	n.IntrospectionCache = n.gauge("sluice_introspection_cache_entries", "Answers about tokens that are remembered.")
-	n.OpsLogins = n.counterVec("sluice_ops_logins_total", "Logins for the operations pages, by what came of them.",
-		[]string{"result"}, opsLogins)
 	n.CertificateExpiry = n.gauge("sluice_tls_certificate_expiry_timestamp_seconds", "When the first of the certificates in force expires, in Unix time; 0 without TLS.")
 	n.ProxyHeaders = n.counterVec("sluice_proxy_headers_total", "PROXY headers expected at the beginning of connections, by what came of them.",
 		[]string{"result"}, proxyHeaders)
@@ -200,6 +204,10 @@ func New() *Node {
 
 	n.APISingleUse = n.counterVec("sluice_api_single_use_refusals_total", "Calls about hubs that take each token once that were refused because of that.",
 		reason, singleUseRefusals)
+	n.HTTPAnswers = n.counterVec("sluice_http_answers_total", "Answers of the HTTP servers, by listener and status; none is a request that was not whole in time.",
+		[]string{"listener", "status"}, pairs([]string{"client", "operations"}, httpStatuses))
+
+	n.HTTPEvictions = n.counter("sluice_http_evictions_total", "Silent HTTP connections on the client port that were closed because there were too many of them.")
 
 	n.LoopConnections = n.gaugeVec("sluice_loop_connections", "Sockets on an event loop, handshakes included.", maxLoopLabels, "loop")
 	n.LoopLastLag = n.gaugeVec("sluice_loop_last_lag_seconds", "How late an event loop came to its latest tick; rises while the loop is stuck.", maxLoopLabels, "loop")

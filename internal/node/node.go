@@ -39,18 +39,21 @@ type Node struct {
 
 	listeners []net.Listener // for addresses()
 	certs     *certs.Store   // nil where no TLS is spoken
-	watcher   sync.WaitGroup // watchCertificates, meetIssuers, watchOverload
+	watcher   sync.WaitGroup // watchCertificates, watchRules, meetIssuers, watchOverload
 	issuers   issuers
 	opsAddr   net.Addr
-	ops       *http.Server
+	ops       *api.Server
 	opsDone   chan error
 
-	public     *http.Server // what is served on the client port beside WebSockets; nil where nothing is
+	public     *api.Server // what is served on the client port beside WebSockets; nil where nothing is
 	publicDone chan error
 	sockjs     *sockjs.Server // nil where there is none
 	sse        *sse.Server    // nil where there is none
 
 	overload *overload.Guard // nil where nothing is watched
+
+	arrivals     context.Context // ends when nobody new is let in over HTTP
+	stopArrivals context.CancelFunc
 
 	stopClock chan struct{}
 	clockDone chan struct{} // closed when the hubs' clock has stopped
@@ -73,6 +76,7 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 		cfg: cfg, log: log, opsDone: make(chan error, 1),
 		stopClock: make(chan struct{}), clockDone: make(chan struct{}),
 	}
+	n.arrivals, n.stopArrivals = context.WithCancel(context.Background())
 	m := metrics.New()
 	n.metrics = m
 
@@ -82,6 +86,7 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 	}
 	n.trustIssuers(tenants, m)
 	cfg.Engine.Handshakes = cfg.TLS.Handshakes
+	cfg.Engine.HSTS = cfg.TLS.HSTS
 	if len(cfg.TLS.Listen) > 0 {
 		if n.certs, err = certs.Open(cfg.TLS.Options(), time.Now()); err != nil {
 			return nil, fmt.Errorf("tls: %w", err)
@@ -134,7 +139,7 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 		Node:          aboutNode,
 		Login:         guard,
 	})
-	if err := n.listen(ctx, pages); err != nil {
+	if err := n.listen(ctx, m, pages); err != nil {
 		return nil, err
 	}
 	if err := n.engine.Start(handler); err != nil {
@@ -145,8 +150,8 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 		n.engine.Accept(ln, n.entrance(i))
 	}
 	if n.servesPublic() {
-		n.public, n.publicDone = api.Server(n.publicPages(handler, data)), make(chan error, 1)
-		n.engine.Introduce(n.public)
+		n.public, n.publicDone = n.httpServer("client", n.publicPages(handler, data), n.maxIdle(), m), make(chan error, 1)
+		n.engine.Introduce(n.public.Server)
 		go func() { n.publicDone <- n.public.Serve(n.engine.HTTPListener()) }()
 	}
 	go n.tickHubs()
@@ -223,7 +228,7 @@ func observeCalls(m *metrics.Node) func(operation string, status int, took time.
 
 // listen opens every listener, or none: an operator who mistyped one address
 // does not get half a node.
-func (n *Node) listen(ctx context.Context, pages http.Handler) error {
+func (n *Node) listen(ctx context.Context, m *metrics.Node, pages http.Handler) error {
 	ops, err := net.Listen("tcp", n.cfg.Ops)
 	if err != nil {
 		return fmt.Errorf("operations: listen on %s: %w", n.cfg.Ops, err)
@@ -238,9 +243,27 @@ func (n *Node) listen(ctx context.Context, pages http.Handler) error {
 		n.listeners = append(n.listeners, ln)
 	}
 	n.opsAddr = ops.Addr()
-	n.ops = api.Server(pages)
+	n.ops = n.httpServer("operations", pages, 0, m)
 	go func() { n.opsDone <- n.ops.Serve(ops) }()
 	return nil
+}
+
+// maxIdle returns how many of the HTTP server's places on the client port may be held
+// by clients that ask for nothing.
+func (n *Node) maxIdle() int { return max(1, n.engine.MaxHTTPConnections()/2) }
+
+// httpServer returns the server of a listener.
+func (n *Node) httpServer(listener string, h http.Handler, maxIdle int, m *metrics.Node) *api.Server {
+	return api.NewServer(api.ServerOptions{
+		Handler:        h,
+		RequestTimeout: n.cfg.API.RequestTimeout,
+		MaxIdle:        maxIdle,
+		HSTS:           n.cfg.TLS.HSTS,
+		Answered:       func(status int) { m.HTTPAnswers.With(listener, metrics.HTTPStatus(status)).Inc() },
+		Evicted:        m.HTTPEvictions.Inc,
+		Panicked:       m.Panics.Inc,
+		Log:            n.log.Logger,
+	})
 }
 
 func (n *Node) slowConsumers(ctx context.Context, most int) []api.SlowConsumer {

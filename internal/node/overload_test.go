@@ -45,6 +45,7 @@ func TestOverloadByQueues(t *testing.T) {
 		c.Engine.MaxQueueBytes = 64 << 20
 		c.Overload.Queue = 8 << 20
 		c.SockJS.Enable = true
+		c.SSE.Enable = true
 		c.API.Public = true
 	}, &out)
 	quiet := dial(t, n, auth.Claims{User: "quiet", Groups: []string{"quiet"}})
@@ -93,11 +94,16 @@ func TestOverloadByQueues(t *testing.T) {
 	} else {
 		r.Body.Close()
 	}
+	if r, err := http.Get(service.base + "/sse/hubs/chat?access_token=" + mint(t, auth.Claims{Groups: []string{"g"}})); err != nil || r.StatusCode != 503 || r.Header.Get("Retry-After") == "" {
+		t.Errorf("Server-Sent Events: %v %v", r, err)
+	} else {
+		r.Body.Close()
+	}
 	for _, line := range []string{
 		`sluice_overload_state{reason="queue"} 1`,
 		`sluice_overload_state{reason="lag"} 0`,
 		`sluice_overload_transitions_total{reason="queue",state="refusing"} 1`,
-		`sluice_handshake_rejections_total{reason="overload_queue"} 2`,
+		`sluice_handshake_rejections_total{reason="overload_queue"} 3`,
 		`sluice_readiness{state="overloaded"} 1`,
 		`sluice_connections_closed_total{reason="overload",initiator="server"} 0`,
 	} {

@@ -41,10 +41,14 @@ func (n *Node) withStreams(next handler, gate *gateway.Gateway, allowOrigin func
 		n.sse = sse.New(n.cfg.SSE, sse.Options{
 			Loops: n.loops(),
 			Admit: func(r *http.Request, hub string) (sse.Admission, *engine.Refusal) {
-				a, refusal := gate.Admit(r, hub, []string{"json.sluice.v1"})
+				if refusal := n.engine.Overload(); refusal != nil {
+					return sse.Admission{}, refusal
+				}
+				a, refusal := engine.Patiently(n.arrivals, r, n.cfg.Engine.HandshakeTimeout, func(r *http.Request) (gateway.Admission, *engine.Refusal) {
+					return gate.Admit(r, hub, []string{"json.sluice.v1"})
+				})
 				return sse.Admission{Expires: a.Expires, Permissions: a.Permissions, Listen: a.Listen}, refusal
 			},
-			Patience:    n.cfg.Engine.HandshakeTimeout,
 			AllowOrigin: allowOrigin,
 			Refused:     refusedBy(m),
 			Dropped:     droppedBy(m),
@@ -102,6 +106,7 @@ func droppedBy(m *metrics.Node) func(reason string) {
 
 // drainHTTP closes the clients over HTTP, spread over the window.
 func (n *Node) drainHTTP(ctx context.Context, window time.Duration) {
+	n.stopArrivals()
 	var both sync.WaitGroup
 	if n.sockjs != nil {
 		both.Go(func() { n.sockjs.Drain(ctx, window, n.cfg.Engine.RetryAfter) })

@@ -95,7 +95,7 @@ func (o *oracle) node(t *testing.T, timeout time.Duration) *Node {
 		}}
 		c.Engine = engine.Config{Loops: 1, HandshakeTimeout: timeout} // one loop, so that nobody else's is blocked
 		c.EchoPath = "/echo"
-		c.SockJS = sockjs.Config{Enable: true}
+		c.SockJS, c.SSE.Enable = sockjs.Config{Enable: true}, true
 	})
 }
 
@@ -142,8 +142,11 @@ func TestHandshakesWaitForAProvider(t *testing.T) {
 		resp.Body.Close()
 		polled <- resp.StatusCode
 	}()
+	stream := testkit.Dial(t, "tcp", n.Addrs()[0].String())
+	stream.WriteString("GET /sse/hubs/chat HTTP/1.1\r\nHost: sluice\r\nAuthorization: Bearer user-streaming\r\n\r\n")
 	shows(t, n, "sluice_waiting_handshakes 21")
 	testkit.Eventually(t, testkit.Patience, func() bool { return o.times("user-polling") == 1 }, "SockJS has asked")
+	testkit.Eventually(t, testkit.Patience, func() bool { return o.times("user-streaming") == 1 }, "the stream has asked")
 	for range 3 {
 		echo.WriteText("hello")
 		echo.ExpectText("hello")
@@ -167,6 +170,9 @@ func TestHandshakesWaitForAProvider(t *testing.T) {
 	if got := <-polled; got != http.StatusOK {
 		t.Errorf("SockJS: %d", got)
 	}
+	if got := stream.ReadResponse().StatusCode; got != http.StatusOK {
+		t.Errorf("a stream: %d", got)
+	}
 	for i := range 4 {
 		if got := o.times(fmt.Sprintf("user-%d", i)); got != 1 {
 			t.Errorf("asked %d times about one token", got)
@@ -174,9 +180,9 @@ func TestHandshakesWaitForAProvider(t *testing.T) {
 	}
 	for _, line := range []string{
 		"sluice_waiting_handshakes 0",
-		`sluice_introspections_total{result="active"} 5`,
+		`sluice_introspections_total{result="active"} 6`,
 		`sluice_introspections_total{result="inactive"} 1`,
-		"sluice_introspection_cache_entries 6",
+		"sluice_introspection_cache_entries 7",
 		`sluice_handshake_rejections_total{reason="token_inactive"} 1`,
 	} {
 		shows(t, n, line)

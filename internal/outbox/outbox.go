@@ -162,12 +162,15 @@ func (b *Outbox) Take() ([]*frame.Message, Close) {
 	return queue, Close{b.code, b.reason}
 }
 
-// Closed tells whether the link is closed.
-func (b *Outbox) Closed() bool {
+// Ended tells how the link has ended, and takes nothing.
+func (b *Outbox) Ended() Close {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.closed
+	return Close{b.code, b.reason}
 }
+
+// Closed tells whether the link is closed.
+func (b *Outbox) Closed() bool { return b.Ended().Code != 0 }
 
 // Wake returns the channel that has an element when there may be something to take,
 // or the link has ended.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -10,31 +11,30 @@ import (
 	"sluice/internal/testkit"
 )
 
-// TestJudgeOverHTTP: a request waits for as long as it is worth it, whatever time
-// the server gives a client to send it.
-func TestJudgeOverHTTP(t *testing.T) {
+// TestPatiently: a request waits for as long as it is worth it, and no longer.
+func TestPatiently(t *testing.T) {
 	testkit.NoLeaks(t)
 	for name, c := range map[string]struct {
 		most   time.Duration
 		good   int // the time that the answer is yes; 0 for never
-		happen func(p *Patience, e *later.Event)
+		happen func(end context.CancelFunc, e *later.Event)
 		status int
 		asked  int
 	}{
-		"known":               {0, 1, nil, 200, 1},
-		"known later":         {0, 2, func(_ *Patience, e *later.Event) { time.AfterFunc(50*time.Millisecond, e.Done) }, 200, 2},
+		"known":               {testkit.Patience, 1, nil, 200, 1},
+		"known later":         {testkit.Patience, 2, func(_ context.CancelFunc, e *later.Event) { time.AfterFunc(50*time.Millisecond, e.Done) }, 200, 2},
 		"not in time":         {10 * time.Millisecond, 2, nil, 503, 1},
-		"nobody is let in":    {0, 2, func(p *Patience, _ *later.Event) { p.End() }, 503, 1},
-		"never, but at once":  {0, 0, func(_ *Patience, e *later.Event) { e.Done() }, 503, maxAsked},
-		"no place to wait in": {0, 2, func(_ *Patience, e *later.Event) { e.Wait(func() {}) }, 503, 1},
+		"nobody is let in":    {testkit.Patience, 2, func(end context.CancelFunc, _ *later.Event) { end() }, 503, 1},
+		"never, but at once":  {testkit.Patience, 0, func(_ context.CancelFunc, e *later.Event) { e.Done() }, 503, 1 + maxAsked},
+		"no place to wait in": {testkit.Patience, 2, func(_ context.CancelFunc, e *later.Event) { e.Wait(func() {}) }, 503, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := NewPatience(c.most)
-			defer p.End()
+			until, end := context.WithCancel(t.Context())
+			defer end()
 			event := later.NewEvent(&later.Room{Most: 1})
 			asked := 0
-			s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				_, refusal := Judge(p, r, func(r *http.Request) (struct{}, *Refusal) {
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_, refusal := Patiently(until, r, c.most, func(r *http.Request) (struct{}, *Refusal) {
 					if HasWaited(r) != (asked > 0) {
 						t.Errorf("asked %d times before, has waited: %v", asked, HasWaited(r))
 					}
@@ -47,11 +47,9 @@ func TestJudgeOverHTTP(t *testing.T) {
 					w.WriteHeader(refusal.Status)
 				}
 			}))
-			s.Config.ReadTimeout = 10 * time.Millisecond
-			s.Start()
 			defer s.Close()
 			if c.happen != nil {
-				c.happen(p, event)
+				c.happen(end, event)
 			}
 			resp, err := s.Client().Get(s.URL)
 			if err != nil {
