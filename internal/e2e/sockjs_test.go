@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
@@ -44,17 +46,30 @@ func TestSockJSInBrowser(t *testing.T) {
 		t.Skip("SKIPPED: npm/node_modules/sockjs-client is missing (make test installs it), so SockJS was not tested in a browser")
 	}
 	chromium := needChromium(t)
-	n := sockjsNode(t)
-	address := "http://" + n.addr + "/sockjs/hubs/chat?access_token=" + chatToken(t) + "&subprotocol=json.sluice.v1"
-	told := openPage(t, chromium, fmt.Sprintf(sockjsPage, address), map[string][]byte{"/sockjs.js": script})
-	expectTold(t, told, "over xhr-streaming", "heard h\u00e9llo")
+	cdn := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/javascript")
+		_, _ = w.Write(script)
+	}))
+	t.Cleanup(cdn.Close)
+	for _, tt := range []struct{ name, allowed, over string }{
+		{"whatever works", "null", "xhr-streaming"},
+		{"in an iframe", `["iframe-xhr-polling"]`, "iframe-xhr-polling"}, // whose policy must let it
+		{"in an iframe, by events", `["iframe-eventsource"]`, "iframe-eventsource"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			n := serve(t, "--set", "sockjs.enable=true", "--set", "auth.origins=[\"*\"]", "--set", "sockjs.client_url="+cdn.URL+"/sockjs.js")
+			address := "http://" + n.addr + "/sockjs/hubs/chat?access_token=" + chatToken(t) + "&subprotocol=json.sluice.v1"
+			told := openPage(t, chromium, fmt.Sprintf(sockjsPage, address, tt.allowed), map[string][]byte{"/sockjs.js": script})
+			expectTold(t, told, "over "+tt.over, "heard h\u00e9llo")
+		})
+	}
 }
 
 const sockjsPage = `<!doctype html>
 <script>delete window.WebSocket</script>
 <script src="/sockjs.js"></script>
 <script>
-const socket = new SockJS(%q);
+const socket = new SockJS(%q, null, {transports: %s || undefined});
 const send = (message) => socket.send(JSON.stringify(message));
 let order = Promise.resolve();
 const tell = (text) => order = order.then(() => fetch("/told", {method: "POST", body: text}));

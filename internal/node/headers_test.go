@@ -64,7 +64,7 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 		{"OPTIONS *", request("OPTIONS", "*", ""), 405, nil},
 		{"CONNECT", "CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n", 405, nil},
 		{"malformed", "GET / HTTP/1.1\r\nHost: h\nX: y\r\n\r\n", 400, nil},
-		{"too large", get("/", "X: "+strings.Repeat("x", 20<<10)), 431, nil},
+		{"too large", get("/", "X: "+strings.Repeat("x", 30<<10)), 431, nil},
 		{"no token", testkit.Head("/client/hubs/chat", subprotocol), 401, nil},
 		{"a bad token", testkit.Head("/client/hubs/chat?access_token=x.y.z", subprotocol), 401, nil},
 		{"no such path", testkit.Head("/elsewhere"), 404, nil},
@@ -72,7 +72,7 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 
 		// net/http by itself, which sees only what comes after a request of its own.
 		{"second request malformed", health + "x\r\n\r\n", 400, nil},
-		{"second request too large", health + get("/", "Cookie: "+strings.Repeat("x", 20<<10)), 431, nil},
+		{"second request too large", health + get("/", "Cookie: "+strings.Repeat("x", 30<<10)), 431, nil},
 		{"second request of HTTP/3", health + "GET / HTTP/3.0\r\nHost: h\r\n\r\n", 505, nil},
 		{"another transfer encoding", health + "POST /api/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\n", 501, nil},
 		{"another expectation", health + post("/api/x", "x", "Expect: magic"), 417, nil},
