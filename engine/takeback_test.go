@@ -15,8 +15,15 @@ import (
 func startMixed(t *testing.T, cfg Config) *node {
 	t.Helper()
 	n := start(t, cfg, api{echo})
+	serveMixed(t, n, api{}.ServesHTTP)
+	return n
+}
+
+// serveMixed runs that server.
+func serveMixed(t *testing.T, n *node, claims func(*http.Request) bool) {
+	t.Helper()
 	server := &http.Server{ReadHeaderTimeout: testkit.Patience, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if (api{}).ServesHTTP(r) {
+		if claims(r) {
 			serveAPI(w, r)
 		} else {
 			n.TakeBack(w, r)
@@ -33,7 +40,6 @@ func startMixed(t *testing.T, cfg Config) *node {
 		server.Close()
 		n.eventually("no HTTP connection left", func() bool { return n.HTTPConnections() == 0 })
 	})
-	return n
 }
 
 const apiCall = "GET /api/x HTTP/1.1\r\nHost: h\r\n\r\n"
