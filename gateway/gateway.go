@@ -82,6 +82,9 @@ func (g *Gateway) ServesHTTP(r *http.Request) bool {
 // Upgrade decides on one opening handshake; see engine.Handler.
 func (g *Gateway) Upgrade(_ *engine.Conn, r *http.Request) (engine.Acceptance, *engine.Refusal) {
 	if g.echoPath != "" && r.URL.Path == g.echoPath {
+		if refusal := g.guard.Judge(engine.AddressOf(r)); refusal != nil {
+			return engine.Acceptance{}, turnedAway(refusal)
+		}
 		return engine.Acceptance{Open: openEcho}, nil
 	}
 	name, refusal := route(r.URL)
@@ -143,7 +146,7 @@ func (g *Gateway) Admit(r *http.Request, name string, offered []string) (Admissi
 		judge = g.guard.Again
 	}
 	if refusal := judge(client, name); refusal != nil {
-		return Admission{}, &engine.Refusal{Status: refusal.Status, Label: string(refusal.Reason), Reason: refusal.Detail, RetryAfter: refusal.RetryAfter}
+		return Admission{}, turnedAway(refusal)
 	}
 	if origins := r.Header["Origin"]; len(origins) > 1 || !g.tenants.Origins(name).Allow(r.Header.Get("Origin"), r.Host) {
 		return Admission{}, refused(auth.Refuse(auth.OriginDenied,
@@ -205,6 +208,11 @@ func (g *Gateway) identify(r *http.Request, hubName string) (auth.Identity, erro
 		}
 	}
 	return g.tenants.Verify(token, hubName, time.Now())
+}
+
+// turnedAway answers a client because of its address.
+func turnedAway(r *access.Refusal) *engine.Refusal {
+	return &engine.Refusal{Status: r.Status, Label: string(r.Reason), Reason: r.Detail, RetryAfter: r.RetryAfter}
 }
 
 // providerPause is when a client may come again whose provider has not answered in

@@ -292,3 +292,17 @@ func TestSockJSGuessing(t *testing.T) {
 		}
 	}
 }
+
+// TestEchoByAddress: the path without a token is not one around the rules either.
+func TestEchoByAddress(t *testing.T) {
+	n := startNode(t, func(c *config.Config) {
+		behindProxy(c)
+		c.EchoPath = "/echo"
+		c.Access.Rules = access.Rules{Deny: []string{"192.0.2.0/24"}}
+	})
+	for address, want := range map[string]int{"192.0.2.1": 403, "198.51.100.1": 101} {
+		if _, resp := from(t, n, address, "/echo"); resp.StatusCode != want {
+			t.Errorf("%s: %s, want %d", address, resp.Status, want)
+		}
+	}
+}
