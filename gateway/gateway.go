@@ -183,17 +183,31 @@ func (g *Gateway) Admit(r *http.Request, name string, offered []string) (Admissi
 	return Admission{
 		Subprotocol: subprotocol,
 		Expires:     id.Expires,
-		Open: func(loop hub.Loop, link hub.Link) (*hub.Session, error) {
+		Open: func(loop hub.Loop, link hub.Link) (s *hub.Session, err error) {
 			if pipe != nil && grammar.Name() == "" {
-				return h.OpenRaw(loop, link, id, grammar, *pipe)
+				s, err = h.OpenRaw(loop, link, id, grammar, *pipe)
+			} else {
+				s, err = h.Open(loop, link, id, grammar)
 			}
-			return h.Open(loop, link, id, grammar)
+			g.judgeAgain(s, name, &id)
+			return s, err
 		},
 		Permissions: id.Permissions,
 		Listen: func(loop hub.Loop, link hub.Link, l hub.Listening) (*hub.Session, []hub.Recollection, error) {
-			return h.OpenListener(loop, link, id, grammar, l)
+			s, past, err := h.OpenListener(loop, link, id, grammar, l)
+			g.judgeAgain(s, name, &id)
+			return s, past, err
 		},
 	}, nil
+}
+
+// judgeAgain closes a session, if there is one, whose token was revoked since it was
+// judged, which other goroutines do. Now that the hub knows the session, whoever
+// revokes later finds it there.
+func (g *Gateway) judgeAgain(s *hub.Session, name string, id *auth.Identity) {
+	if s != nil && g.tenants.Revoked(name, id, time.Now()) {
+		s.Revoked()
+	}
 }
 
 // identify finds and verifies the token. The error is an *auth.Refusal.
