@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -60,11 +61,14 @@ func wander(t *testing.T, n *node, i int) {
 		t.Error(err)
 		return
 	}
-	defer nc.Close()
+	defer nc.Close() // of the socket: nothing is said
 	if rand.IntN(2) == 0 {
 		_ = nc.(*net.TCPConn).SetLinger(0) // leaves with a reset
 	}
-	_ = nc.SetDeadline(time.Now().Add(time.Duration(rand.IntN(20)) * time.Millisecond))
+	_ = nc.SetDeadline(time.Now().Add(time.Duration(rand.IntN(30)) * time.Millisecond))
+	if n.tls != nil {
+		nc = tls.Client(nc, n.tls)
+	}
 	paths := []string{"/", "/wait", "/move", "/wait-move", "/refuse", "/wait-refuse"}
 	told := fmt.Sprintf("X-Forwarded-For: 192.0.2.%d", i%3)
 	text := ""
@@ -87,9 +91,6 @@ func wander(t *testing.T, n *node, i int) {
 // TestPlacesComeBack: whatever clients do and wherever they leave, nothing that was
 // counted for them, or for their addresses, is left.
 func TestPlacesComeBack(t *testing.T) {
-	if overTLS {
-		t.Skip("the clients here speak plain text")
-	}
 	t.Run("their own addresses", func(t *testing.T) { testPlacesComeBack(t, nil, "127.0.0.1") })
 	t.Run("told by a proxy", func(t *testing.T) { testPlacesComeBack(t, loopback, "192.0.2.0", "192.0.2.1", "192.0.2.2") })
 }
@@ -107,7 +108,7 @@ func testPlacesComeBack(t *testing.T, trusted []netip.Prefix, addresses ...strin
 		var all sync.WaitGroup
 		for range 16 {
 			all.Go(func() {
-				for i := range 60 {
+				for i := range 30 {
 					wander(t, n, i)
 				}
 			})
