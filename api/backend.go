@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"sluice/access"
 	"sluice/auth"
 	"sluice/hub"
 	"sluice/hub/wire"
@@ -54,8 +55,9 @@ type Data struct {
 	Hub func(name string) (Backend, bool)
 
 	// Authorize checks the token of a call about a hub. The error is an
-	// *auth.Refusal.
-	Authorize func(r *http.Request, hub string) error
+	// *auth.Refusal. Where the hub takes each token once it returns what spends this
+	// one, to be called with the whole body before anything is done; else nil.
+	Authorize func(r *http.Request, hub string) (spend func(body []byte) error, err error)
 
 	// Revoke has tokens for a hub refused from now on, for so long.
 	Revoke func(hub string, what auth.Revocation, keep time.Duration) error
@@ -67,9 +69,16 @@ type Data struct {
 	// auth.ErrTicketsFull or says what is wrong with c.
 	Ticket func(c auth.Claims, life time.Duration) (string, error)
 
+	// AddressRules returns the rules for the addresses of a hub's clients, nil
+	// where it has none of its own; with create it gets some.
+	AddressRules func(hub string, create bool) *access.Set
+
 	// Observe is told of every call that names an operation: which of
 	// Operations, the status of the answer, how long it took. Nil for nobody.
 	Observe func(operation string, status int, took time.Duration)
+
+	// Overloaded tells whether publications are to be refused. Nil for never.
+	Overloaded func() bool
 
 	// MaxBody bounds the body of a request, in bytes.
 	MaxBody int64

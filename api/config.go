@@ -32,11 +32,24 @@ type Config struct {
 	// second's worth may come at once. What is above is answered 429. Default
 	// none: max_messages_per_second of the hub bounds what the calls send.
 	MaxCallsPerSecond int `yaml:"max_calls_per_second"`
+
+	// TokenWindow is how long after it was made a token may be used about a hub with
+	// single_use_api_tokens, and so how long it is remembered, with auth.leeway.
+	// Default 5m.
+	TokenWindow time.Duration `yaml:"token_window"`
+
+	// MaxUsedTokens bounds the used tokens that are remembered of each such hub; one
+	// call more is answered 503, because forgetting one would let it be used again. It
+	// bounds the calls: the default is for 277 a second on the average of six minutes,
+	// and costs 6 MB. Default 100000.
+	MaxUsedTokens int `yaml:"max_used_tokens"`
 }
 
 // WithDefaults returns the configuration with every zero replaced.
 func (c Config) WithDefaults() Config {
 	c.MaxBody = cmp.Or(c.MaxBody, 1<<20)
+	c.TokenWindow = cmp.Or(c.TokenWindow, 5*time.Minute)
+	c.MaxUsedTokens = cmp.Or(c.MaxUsedTokens, 100_000)
 	c.RequestTimeout = cmp.Or(c.RequestTimeout, defaultRequestTimeout)
 	return c
 }
@@ -49,6 +62,13 @@ const (
 
 // maxCallsPerSecond is far above what one node can answer.
 const maxCallsPerSecond = 1_000_000_000
+
+// A call takes its time, and what is remembered is memory.
+const (
+	minTokenWindow = time.Second
+	maxTokenWindow = 24 * time.Hour
+	maxUsedTokens  = 100_000_000
+)
 
 // maxBody is what one message can be at the most.
 const maxBody = 1 << 30
@@ -63,5 +83,11 @@ func (c *Config) Validate(report func(key, problem string)) {
 	}
 	if c.MaxCallsPerSecond < 0 || c.MaxCallsPerSecond > maxCallsPerSecond {
 		report("max_calls_per_second", fmt.Sprintf("%d is not between 1 and %d (0 means no limit)", c.MaxCallsPerSecond, maxCallsPerSecond))
+	}
+	if w := c.TokenWindow; w != 0 && (w < minTokenWindow || w > maxTokenWindow) {
+		report("token_window", fmt.Sprintf("%v is not between %v and %v (0 means the default)", w, minTokenWindow, maxTokenWindow))
+	}
+	if c.MaxUsedTokens < 0 || c.MaxUsedTokens > maxUsedTokens {
+		report("max_used_tokens", fmt.Sprintf("%d is not between 1 and %d (0 means the default)", c.MaxUsedTokens, maxUsedTokens))
 	}
 }

@@ -1,7 +1,9 @@
 package api
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -22,6 +24,9 @@ type call struct {
 	hub   Backend
 	name  string     // of the hub
 	query url.Values // of the URL
+
+	// spend uses up the token of the call, if it is good once; nil if it is not.
+	spend func(body []byte) error
 
 	// Of Context; nil until it is asked for.
 	ctx    context.Context
@@ -100,6 +105,9 @@ var operations = []struct {
 	{"remove_user_from_all", "DELETE /api/hubs/{hub}/users/{user}/groups", removeUserFromAll},
 	{"add_to_groups", "POST /api/hubs/{hub}/:addToGroups", addToGroups},
 	{"remove_from_groups", "POST /api/hubs/{hub}/:removeFromGroups", removeFromGroups},
+	{"list_address_rules", "GET /api/hubs/{hub}/addressRules", listAddressRules},
+	{"add_address_rule", "PUT /api/hubs/{hub}/addressRules/{list}", addAddressRule},
+	{"remove_address_rule", "DELETE /api/hubs/{hub}/addressRules/{list}", removeAddressRule},
 	{"revoke_tokens", "POST /api/hubs/{hub}/:revoke", revokeTokens},
 	{"grant", "PUT /api/hubs/{hub}/permissions/{permission}/connections/{id}", grant},
 	{"revoke", "DELETE /api/hubs/{hub}/permissions/{permission}/connections/{id}", revoke},
@@ -129,7 +137,9 @@ func (d *Data) serve(name string, do operation) http.Handler {
 		if p == nil {
 			defer c.release()
 			c.Body = http.MaxBytesReader(plain, c.Body, d.MaxBody)
-			p = do(w, c)
+			if p = c.spendToken(); p == nil {
+				p = do(w, c)
+			}
 		}
 		if p != nil {
 			p.write(w)
@@ -166,7 +176,8 @@ func (d *Data) open(r *http.Request) (*call, *problem) {
 	if !auth.ValidHub(name) {
 		return nil, badRequest("hub", "the path names no valid hub: a letter, then at most 127 letters, digits and _ ` , . [ ]")
 	}
-	if err := d.Authorize(r, name); err != nil {
+	spend, err := d.Authorize(r, name)
+	if err != nil {
 		return nil, refusedOf(err)
 	}
 	query := r.URL.Query()
@@ -180,5 +191,24 @@ func (d *Data) open(r *http.Request) (*call, *problem) {
 	if !d.calls.admit(name) {
 		return nil, later(http.StatusTooManyRequests, codeTooMany, "more calls about the hub than api.max_calls_per_second; try again later")
 	}
-	return &call{Request: r, data: d, hub: h, name: name, query: query}, nil
+	return &call{Request: r, data: d, hub: h, name: name, query: query, spend: spend}, nil
+}
+
+// spendToken uses up the token of a call about a hub that takes each once: last of
+// all that is checked before the operation, so that a call that is refused for its
+// rate can be tried again as it is.
+func (c *call) spendToken() *problem {
+	if c.spend == nil {
+		return nil
+	}
+	body, p := c.body()
+	if p != nil {
+		return p
+	}
+	if err := c.spend(body); err != nil {
+		return refusedOf(err)
+	}
+	// The operation reads it again.
+	c.Body, c.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	return nil
 }

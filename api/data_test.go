@@ -182,11 +182,11 @@ func plane(t *testing.T, f *fakeHub) http.Handler {
 func dataOf(f *fakeHub) Data {
 	return Data{
 		Hub: func(name string) (Backend, bool) { return f, name == "chat" },
-		Authorize: func(r *http.Request, _ string) error {
+		Authorize: func(r *http.Request, _ string) (func([]byte) error, error) {
 			if r.Header.Get("Authorization") == "" {
-				return auth.Refuse(auth.TokenMissing, "the request carries no token")
+				return nil, auth.Refuse(auth.TokenMissing, "the request carries no token")
 			}
-			return nil
+			return nil, nil
 		},
 		Revoke: func(hub string, what auth.Revocation, keep time.Duration) error {
 			if what.TokenID == "full" {

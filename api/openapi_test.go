@@ -93,7 +93,7 @@ func check(t *testing.T, h http.Handler, route *routers.Route, w http.ResponseWr
 		return
 	}
 	params := map[string]string{}
-	for _, name := range []string{"hub", "group", "user", "id", "permission"} {
+	for _, name := range []string{"hub", "group", "user", "id", "permission", "list"} {
 		if v := r.PathValue(name); v != "" {
 			params[name] = v
 		}

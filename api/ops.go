@@ -30,9 +30,28 @@ type Ops struct {
 	// SlowConsumers returns the connections for which most waits to be sent, the
 	// worst first, at most n.
 	SlowConsumers func(ctx context.Context, n int) []SlowConsumer
-	// Data is the data plane; nil for none.
-	Data http.Handler
+	// Data is the data plane, Node the calls about the node; nil for none.
+	Data, Node http.Handler
+	// Login says who may see the pages; nil for everybody.
+	Login Login
 }
+
+// Login guards pages. Any goroutine.
+type Login interface {
+	// Pages returns those of the login itself, below /oauth/, nil for none.
+	Pages() http.Handler
+	// Protect returns a page for those who are logged in.
+	Protect(page http.Handler) http.Handler
+	// ProtectMetrics returns a page for those and for scrapers.
+	ProtectMetrics(page http.Handler) http.Handler
+}
+
+// open is the Login of those who have none.
+type open struct{}
+
+func (open) Pages() http.Handler                           { return nil }
+func (open) Protect(page http.Handler) http.Handler        { return page }
+func (open) ProtectMetrics(page http.Handler) http.Handler { return page }
 
 // SlowConsumer is a connection for which bytes wait.
 type SlowConsumer struct {
@@ -57,31 +76,44 @@ const (
 //	/slow-consumers the connections for which most waits, as JSON; ?n= how many
 //	/debug/pprof/   Go's profiles, if they are switched on
 //	/api/           the data plane, if there is one
+//	/oauth/         the login, if there is one
 //
-// All but the data plane ask for no credentials and change nothing.
+// None changes anything but the data plane, which asks for tokens of its own. The
+// Login guards all but that and what probes ask for, /healthz and /readyz.
 func NewOps(o Ops) http.Handler {
+	guard := o.Login
+	if guard == nil {
+		guard = open{}
+	}
 	mux := http.NewServeMux()
 	mux.Handle("/healthz", get(func(w http.ResponseWriter) { verdict(w, o.Healthy, "ok") }))
 	mux.Handle("/readyz", get(func(w http.ResponseWriter) { verdict(w, o.Ready, "ready") }))
-	mux.Handle("/metrics", get(func(w http.ResponseWriter) {
+	mux.Handle("/metrics", guard.ProtectMetrics(get(func(w http.ResponseWriter) {
 		var page bytes.Buffer
 		o.WriteMetrics(&page)
 		write(w, http.StatusOK, prometheusText, page.String())
-	}))
-	mux.HandleFunc("GET /slow-consumers", o.slowConsumers)
+	})))
+	mux.Handle("GET /slow-consumers", guard.Protect(http.HandlerFunc(o.slowConsumers)))
 	pages := "/healthz\n/readyz\n/metrics\n/slow-consumers\n"
 	if o.Pprof {
 		pages += "/debug/pprof/\n"
-		handlePprof(mux)
+		mux.Handle("/debug/pprof/", guard.Protect(profiles()))
 	}
 	if o.Data != nil {
 		pages += "/api/\n"
 		mux.Handle("/api/", o.Data)
 	}
-	mux.Handle("/{$}", get(func(w http.ResponseWriter) { write(w, http.StatusOK, textPlain, pages) }))
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+	if o.Node != nil {
+		mux.Handle("/api/node/", o.Node)
+	}
+	if login := guard.Pages(); login != nil {
+		pages += "/oauth/logout\n"
+		mux.Handle("/oauth/", login)
+	}
+	mux.Handle("/{$}", guard.Protect(get(func(w http.ResponseWriter) { write(w, http.StatusOK, textPlain, pages) })))
+	mux.Handle("/", guard.Protect(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		write(w, http.StatusNotFound, textPlain, "there is no such page; this listener has:\n"+pages)
-	})
+	})))
 	return mux
 }
 
@@ -100,14 +132,16 @@ func (o *Ops) slowConsumers(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]any{"value": o.SlowConsumers(ctx, n)})
 }
 
-// handlePprof adds the profiles. Importing net/http/pprof puts them on the
-// default mux as well, which nothing here serves. The one of the command line is
+// profiles returns the pages of the profiles. Importing net/http/pprof puts them on
+// the default mux as well, which nothing here serves. The one of the command line is
 // left out: it shows keys that were given there.
-func handlePprof(mux *http.ServeMux) {
+func profiles() http.Handler {
+	mux := http.NewServeMux()
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	return mux
 }
 
 // verdict answers 200 with a word, or 503 with the reason.

@@ -170,3 +170,62 @@ func TestSlowConsumersPage(t *testing.T) {
 		}
 	}
 }
+
+// guard is a Login that lets nobody in.
+type guard struct{}
+
+func (guard) Pages() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "login") })
+}
+func (guard) Protect(http.Handler) http.Handler { return http.HandlerFunc(refuse(401)) }
+func (guard) ProtectMetrics(http.Handler) http.Handler {
+	return http.HandlerFunc(refuse(403))
+}
+
+func refuse(status int) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(status) }
+}
+
+// TestOpsLogin: a login guards every page but those for probes, and the data plane,
+// which has its own tokens; no way of writing a path leads past it.
+func TestOpsLogin(t *testing.T) {
+	o := ops(fine)
+	o.Pprof, o.Login = true, guard{}
+	o.Data = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "data") })
+	h := api.NewOps(o)
+	for path, want := range map[string]int{
+		"/healthz":                      200,
+		"/readyz":                       200,
+		"/api/hubs/chat":                200,
+		"/oauth/login":                  200,
+		"/metrics":                      403,
+		"/":                             401,
+		"/slow-consumers":               401,
+		"/debug/pprof/":                 401,
+		"/debug/pprof/heap":             401,
+		"/debug/pprof/cmdline":          401,
+		"/nowhere":                      401,
+		"/healthz/x":                    401,
+		"/api%2F..%2Fdebug/pprof/":      401,
+		"/healthz%2F..%2Fdebug%2Fpprof": 401,
+	} {
+		for _, method := range []string{"GET", "HEAD", "POST", "CONNECT"} {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest(method, "http://ops.test"+path, nil))
+			got := w.Code
+			if got == 405 && want == 200 || got == 401 && method == "CONNECT" {
+				continue // not for that method; a CONNECT names no page
+			}
+			if got != want {
+				t.Errorf("%s %s: %d %s", method, path, got, w.Body)
+			}
+		}
+	}
+	for _, path := range []string{"//debug/pprof/heap", "/api/../debug/pprof/heap", "/healthz/../slow-consumers", "/api/%2e%2e/debug/pprof/cmdline"} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", "http://ops.test"+path, nil))
+		if w.Code == 200 && w.Body.String() != "data" {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
+}

@@ -37,6 +37,8 @@ const (
 	codeNoGroup      = "Warning.Group.NotExisted"
 	codeNoHistory    = "Info.History.NotExisted"
 	codeNoRule       = "Info.Permission.NotExisted"
+	codeNoRange      = "Info.AddressRule.NotExisted"
+	codeNoBan        = "Info.Ban.NotExisted"
 	codeConflict     = "Error.Conflict"
 	codeFull         = "Error.InsufficientStorage"
 	codeKeyReused    = "Error.IdempotencyKeyReused"
@@ -87,6 +89,9 @@ func refusedOf(err error) *problem {
 	p := &problem{status: http.StatusUnauthorized, Code: codeUnauthorized, Message: "the token was refused",
 		header: [2]string{"WWW-Authenticate", "Bearer"}}
 	if r, ok := errors.AsType[*auth.Refusal](err); ok {
+		if r.Status == http.StatusServiceUnavailable {
+			return later(r.Status, codeUnavailable, r.Detail)
+		}
 		p.Message = r.Detail
 	}
 	return p

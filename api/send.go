@@ -52,6 +52,9 @@ func (c *call) toConnection(id string) func(*hub.Outgoing, hub.Selection) error 
 
 // send reads the message and to whom it goes, and answers 202.
 func (c *call) send(w http.ResponseWriter, to func(*hub.Outgoing, hub.Selection) error) *problem {
+	if p := c.data.overloaded(); p != nil {
+		return p
+	}
 	selection, p := c.selection()
 	if p != nil {
 		return p

@@ -65,6 +65,9 @@ type manyAnswer struct {
 // Idempotency-Key is remembered for each item, so that asking again after a
 // partial success sends exactly what is missing.
 func sendMany(w http.ResponseWriter, c *call) *problem {
+	if p := c.data.overloaded(); p != nil {
+		return p
+	}
 	raw, p := c.body()
 	if p != nil {
 		return p

@@ -21,6 +21,9 @@ const apiPath = "/api"
 // be one of Config.Endpoints, if there are any: behind a proxy the node cannot
 // see under which address it was called.
 func (v *Verifier) VerifyCall(r *http.Request, now time.Time) error {
+	if v.keyless {
+		return Refuse(TokenAlgorithm, "there are no keys to check the tokens of calls with; the configuration keys are auth.keys and hub.hubs.NAME.keys")
+	}
 	p, refusal := v.calls.open(v, fromAuthorization(r.Header["Authorization"]))
 	if refusal == nil {
 		refusal = p.checkTimes(now, v.leeway)

@@ -28,6 +28,10 @@ type payload struct {
 	Role      texts       `json:"role"`
 	Group     texts       `json:"sluice.group"`
 
+	// Of tokens for a single call.
+	Method   lenient `json:"htm"`
+	BodyHash lenient `json:"body_sha256"`
+
 	// The names of the same claims in the tokens of published libraries.
 	CompatGroup texts  `json:"webpubsub.group"`
 	LongSubject string `json:"http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier"`

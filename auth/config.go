@@ -30,12 +30,13 @@ const (
 	maxTokenSize        = 64 << 10
 )
 
-// Config says who may come in. Keys is required; the zero value of any other
-// field means its default.
+// Config says who may come in. Keys or Issuers are required; the zero value of any
+// other field means its default.
 type Config struct {
 	// Keys verify the signatures of tokens, at most 16. Several at once are for
 	// rotation: add the new key, let services sign with it, remove the old one
-	// when its last token has expired.
+	// when its last token has expired. Without any there must be issuers, and then
+	// nobody calls the HTTP API of hubs that have no keys of their own.
 	Keys []Key `yaml:"keys"`
 
 	// Issuers are identity providers whose tokens let clients in, at most 16. A hub
@@ -94,7 +95,7 @@ type Key struct {
 
 // Validate reports every problem with the key of its field.
 func (c *Config) Validate(report func(key, problem string)) {
-	if len(c.Keys) == 0 {
+	if len(c.Keys) == 0 && len(c.Issuers) == 0 {
 		report("keys", "no key, so no token can be verified; make one with: openssl rand -hex 32")
 	}
 	ValidateKeys("keys", c.Keys, report)

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"crypto"
 	"encoding/base64"
 	"errors"
@@ -25,7 +26,8 @@ type Issuer struct {
 	Issuer string `yaml:"issuer"`
 
 	// JWKSURL is where the provider publishes its keys. Default: what its
-	// discovery document says, {issuer}/.well-known/openid-configuration.
+	// discovery document says, {issuer}/.well-known/openid-configuration. "-" takes
+	// no JWTs of the provider, for one that issues opaque tokens only.
 	JWKSURL string `yaml:"jwks_url"`
 
 	// Audience is what tokens must be made for, one of these at the least in their
@@ -39,6 +41,35 @@ type Issuer struct {
 	// Grant lists roles that every client of the provider has, such as
 	// sluice.joinLeaveGroup. Default none.
 	Grant []string `yaml:"grant"`
+
+	// Algorithms are those with which the provider's JWTs may be signed, such as
+	// ES256. Default: all that its keys are for.
+	Algorithms []string `yaml:"algorithms"`
+
+	// Leeway is how far the clocks of node and provider may be apart, at most 10m.
+	// Default: auth.leeway.
+	Leeway time.Duration `yaml:"leeway"`
+
+	// RequiredClaims must all be in a token. Default none.
+	RequiredClaims []RequiredClaim `yaml:"required_claims"`
+
+	// Introspection has the provider asked about tokens that only it can read.
+	// Default: it is not.
+	Introspection Introspection `yaml:"introspection"`
+}
+
+// NoJWKS as Issuer.JWKSURL means that the provider has no keys to fetch.
+const NoJWKS = "-"
+
+// RequiredClaim is a claim without which a token lets nobody in.
+type RequiredClaim struct {
+	// Claim is its name, or a JSON pointer such as /realm_access/roles.
+	Claim string `yaml:"claim"`
+
+	// Values are those of which it must have one: as its text, or among its texts
+	// where it is a list; true, false and numbers as they stand in the token. Default:
+	// any value but null.
+	Values []string `yaml:"values"`
 }
 
 // ClaimNames are names of claims; one that begins with a slash is a JSON pointer
@@ -93,8 +124,9 @@ type KeySource interface {
 	// provider has answered.
 	Keys() (keys []IssuerKey, known bool)
 	// Missing says that a token names a key that is not there, and returns whether
-	// it may soon be.
-	Missing() (soon bool)
+	// it may soon be, and then where it is worth waiting for: for the first answer of
+	// the provider that comes after this call. later is nil where it is not.
+	Missing(id string) (later Later, soon bool)
 }
 
 // ValidateIssuers reports every problem of the issuers that stand at a key of the
@@ -112,7 +144,7 @@ func ValidateIssuers(key string, issuers []Issuer, report func(key, problem stri
 			report(at+".issuer", "stands in the list already")
 		}
 		seen[s.Issuer] = true
-		if s.JWKSURL != "" {
+		if s.JWKSURL != "" && s.JWKSURL != NoJWKS {
 			if err := CheckIssuerURL(s.JWKSURL); err != nil {
 				report(at+".jwks_url", err.Error())
 			}
@@ -121,6 +153,45 @@ func ValidateIssuers(key string, issuers []Issuer, report func(key, problem stri
 			report(at+".audience", "is needed: what the provider calls this system in the claim aud")
 		}
 		s.Claims.validate(at+".claims", report)
+		s.validateRules(at, report)
+	}
+	opaque := -1
+	for i, s := range issuers {
+		switch {
+		case s.Introspection.URL == "":
+		case opaque < 0:
+			opaque = i
+		default:
+			report(fmt.Sprintf("%s[%d].introspection", key, i), fmt.Sprintf("an opaque token does not say whose it is, and %s[%d] is asked about them", key, opaque))
+		}
+	}
+}
+
+// validateRules reports the problems of what is asked of tokens.
+func (s *Issuer) validateRules(at string, report func(key, problem string)) {
+	for i, name := range s.Algorithms {
+		if !slices.Contains(publicAlgorithms, name) {
+			report(fmt.Sprintf("%s.algorithms[%d]", at, i), "is none of "+strings.Join(publicAlgorithms, ", "))
+		}
+	}
+	if s.Leeway < 0 || s.Leeway > maxLeeway {
+		report(at+".leeway", fmt.Sprintf("%v is not between 0 and %v", s.Leeway, maxLeeway))
+	}
+	for i, c := range s.RequiredClaims {
+		key := fmt.Sprintf("%s.required_claims[%d].claim", at, i)
+		switch {
+		case c.Claim == "":
+			report(key, "is needed: the name of a claim")
+		case strings.HasPrefix(c.Claim, "/") && !jsontext.Pointer(c.Claim).IsValid():
+			report(key, "begins with a slash and is no JSON pointer (RFC 6901)")
+		}
+	}
+	s.Introspection.Validate(func(key, problem string) { report(at+".introspection."+key, problem) })
+	switch in := s.Introspection; {
+	case s.JWKSURL == NoJWKS && in.URL == "":
+		report(at+".jwks_url", `"-" takes no JWTs, and without introspection.url no other tokens either`)
+	case s.JWKSURL == NoJWKS && in.JWTs:
+		report(at+".introspection.jwts", `is of no use: jwks_url is "-", so no JWTs are taken`)
 	}
 }
 
@@ -134,10 +205,13 @@ func (c ClaimNames) validate(key string, report func(key, problem string)) {
 
 // issuer is a compiled Issuer.
 type issuer struct {
-	// Static after NewVerifier, source after Tenants.Trust.
+	// Static after NewVerifier; source after Tenants.Trust, introspector after
+	// Tenants.Ask.
 	Issuer
-	user, roles, groups []string // paths of claims; nil: not read
+	user, roles, groups []string   // paths of claims; nil: not read
+	required            [][]string // paths of Issuer.RequiredClaims
 	source              KeySource
+	introspector        Introspector
 }
 
 func newIssuers(configured []Issuer) []*issuer {
@@ -147,8 +221,21 @@ func newIssuers(configured []Issuer) []*issuer {
 		if all[i].user == nil {
 			all[i].user = []string{"sub"}
 		}
+		for _, r := range c.RequiredClaims {
+			all[i].required = append(all[i].required, claimPath(r.Claim))
+		}
 	}
 	return all
+}
+
+// asked returns the issuer that is asked about opaque tokens, nil for none.
+func asked(all []*issuer) *issuer {
+	for _, i := range all {
+		if i.Introspection.URL != "" {
+			return i
+		}
+	}
+	return nil
 }
 
 // claimPath returns the names that lead to a claim.
@@ -162,24 +249,58 @@ func claimPath(name string) []string {
 	return []string{name}
 }
 
-// errKeysAway means that the key of a token may come.
-var errKeysAway = errors.New("the keys of the token's issuer are being fetched")
+// leeway is how far the clocks of node and issuer may be apart.
+func (i *issuer) leeway(v *Verifier) time.Duration { return cmp.Or(i.Leeway, v.leeway) }
+
+var (
+	errUnknownKey = errors.New("the token names a key that its issuer does not publish")
+	errNoJWTs     = errors.New("JWTs of the token's issuer are not taken")
+)
+
+// keysAway means that the key of a token may come.
+type keysAway struct{ later Later }
+
+func (keysAway) Error() string { return "the keys of the token's issuer are being fetched" }
 
 // choose is the jwt.Keyfunc for tokens of the issuer.
 func (i *issuer) choose(t *jwt.Token) (any, error) {
 	if _, ok := t.Header["crit"]; ok {
 		return nil, errCritical // RFC 7515 section 4.1.11
 	}
-	if i.source == nil {
-		return nil, errKeysAway
-	}
-	all, known := i.source.Keys()
-	if !known {
-		i.source.Missing() // or a provider that is back is asked minutes later
-		return nil, errKeysAway
+	algorithm := t.Method.Alg()
+	switch {
+	case i.JWKSURL == NoJWKS:
+		return nil, errNoJWTs
+	case len(i.Algorithms) > 0 && !slices.Contains(i.Algorithms, algorithm):
+		return nil, errNoKey
+	case i.source == nil:
+		return nil, keysAway{}
 	}
 	id, _ := t.Header["kid"].(string)
-	algorithm, named := t.Method.Alg(), false
+	set, err := i.find(id, algorithm)
+	if !errors.Is(err, errUnknownKey) {
+		return set, err
+	}
+	later, soon := i.source.Missing(id)
+	// Once more: the provider may have answered before Missing, and then it would
+	// be its next answer that is waited for.
+	if set, err = i.find(id, algorithm); !errors.Is(err, errUnknownKey) {
+		return set, err
+	}
+	if _, known := i.source.Keys(); soon || !known {
+		return nil, keysAway{later}
+	}
+	return nil, err
+}
+
+// find returns the keys for a token; errUnknownKey where it names one that is not
+// there, or none are.
+func (i *issuer) find(id, algorithm string) (any, error) {
+	all, known := i.source.Keys()
+	if !known {
+		return nil, errUnknownKey
+	}
+	named := false
 	var fitting jwt.VerificationKeySet
 	for _, k := range all {
 		if id != "" && k.id != id {
@@ -195,29 +316,42 @@ func (i *issuer) choose(t *jwt.Token) (any, error) {
 		return fitting, nil
 	case named:
 		return nil, errNoKey
-	case i.source.Missing():
-		return nil, errKeysAway
 	}
 	return nil, errUnknownKey
 }
 
-var errUnknownKey = errors.New("the token names a key that its issuer does not publish")
-
-// identify reads who the client is from a token that is known to be genuine.
-func (i *issuer) identify(token string, p *payload, now time.Time, v *Verifier) (Identity, *Refusal) {
-	if refusal := p.checkTimes(now, v.leeway); refusal != nil {
-		return Identity{}, refusal
-	}
-	if !slices.ContainsFunc(p.Audience, func(a string) bool { return slices.Contains(i.Audience, a) }) {
-		return Identity{}, Refuse(TokenAudience, "the token's claim aud has nothing that is in the audience of its issuer here")
-	}
+// identifyJWT reads who the client is from a JWT that is known to be genuine. Where
+// the issuer is to be asked about it too, that comes last: it is what costs most.
+func (i *issuer) identifyJWT(token string, p *payload, now time.Time, v *Verifier) (Identity, *Refusal) {
 	claims, err := rawClaims(token)
 	if err != nil {
 		return Identity{}, Refuse(TokenMalformed, "the token is not a JWT")
 	}
-	user, errUser := claimAt(claims, i.user)
-	roles, errRoles := claimAt(claims, i.roles)
-	groups, errGroups := claimAt(claims, i.groups)
+	id, refusal := i.identify(claims, p, false, now, v)
+	if refusal == nil && i.Introspection.JWTs {
+		_, refusal = i.ask(token)
+	}
+	if refusal != nil {
+		return Identity{}, refusal
+	}
+	return id, nil
+}
+
+// identify reads who the client is from the claims of a token that is known to be
+// genuine; anybody means that they need not tell for whom it is.
+func (i *issuer) identify(claims jsontext.Value, p *payload, anybody bool, now time.Time, v *Verifier) (Identity, *Refusal) {
+	if refusal := p.checkTimes(now, i.leeway(v)); refusal != nil {
+		return Identity{}, refusal
+	}
+	if !anybody && !slices.ContainsFunc(p.Audience, func(a string) bool { return slices.Contains(i.Audience, a) }) {
+		return Identity{}, Refuse(TokenAudience, "the token's claim aud has nothing that is in the audience of its issuer here")
+	}
+	if refusal := i.checkRequired(claims); refusal != nil {
+		return Identity{}, refusal
+	}
+	user, errUser := textsAt(claims, i.user)
+	roles, errRoles := textsAt(claims, i.roles)
+	groups, errGroups := textsAt(claims, i.groups)
 	switch {
 	case errUser != nil || len(user) != 1 || user[0] == "":
 		return Identity{}, Refuse(TokenMalformed, "the token has no user where the claims of its issuer say")
@@ -235,11 +369,48 @@ func (i *issuer) identify(token string, p *payload, now time.Time, v *Verifier) 
 		User:         user[0],
 		Groups:       joined,
 		Permissions:  permissions.permissions,
-		Expires:      p.Expires.Add(v.leeway),
+		Expires:      p.Expires.Add(i.leeway(v)),
 		TokenID:      p.ID,
 		IssuedAt:     p.IssuedAt.Time,
 		IgnoredRoles: permissions.ignored,
 	}, nil
+}
+
+// checkRequired judges the claims that must be there.
+func (i *issuer) checkRequired(claims jsontext.Value) *Refusal {
+	for n, path := range i.required {
+		c := i.RequiredClaims[n]
+		if v := claimAt(claims, path); !c.satisfied(v) {
+			return Refuse(TokenClaim, "the token's claim "+c.Claim+" has not what is required of tokens of its issuer here")
+		}
+	}
+	return nil
+}
+
+// satisfied tells whether a claim, nil for none, has a value that will do.
+func (c *RequiredClaim) satisfied(v jsontext.Value) bool {
+	if v == nil || v.Kind() == 'n' {
+		return false
+	}
+	if len(c.Values) == 0 {
+		return true
+	}
+	elements := []jsontext.Value{v}
+	if v.Kind() == '[' && json.Unmarshal(v, &elements) != nil {
+		return false
+	}
+	return slices.ContainsFunc(elements, func(e jsontext.Value) bool {
+		text := string(e) // of a number, true or false
+		switch e.Kind() {
+		case '"':
+			if json.Unmarshal(e, &text) != nil {
+				return false
+			}
+		case '{', '[', 'n':
+			return false
+		}
+		return slices.Contains(c.Values, text)
+	})
 }
 
 // rawClaims returns the claims of a token as JSON.
@@ -249,22 +420,28 @@ func rawClaims(token string) (jsontext.Value, error) {
 	return base64.RawURLEncoding.Strict().DecodeString(claims)
 }
 
-// claimAt returns the string or the strings at a path, none where there is nothing.
-func claimAt(v jsontext.Value, path []string) (texts, error) {
+// textsAt returns the string or the strings at a path, none where there is nothing.
+func textsAt(claims jsontext.Value, path []string) (texts, error) {
 	if path == nil {
 		return nil, nil
 	}
-	for _, name := range path {
-		var members map[string]jsontext.Value
-		if v.Kind() != '{' || json.Unmarshal(v, &members) != nil {
-			return nil, nil
-		}
-		v = members[name]
-	}
+	v := claimAt(claims, path)
 	if v == nil || v.Kind() == 'n' {
 		return nil, nil
 	}
 	var t texts
 	err := json.Unmarshal(v, &t)
 	return t, err
+}
+
+// claimAt returns what is at a path, nil where there is nothing.
+func claimAt(v jsontext.Value, path []string) jsontext.Value {
+	for _, name := range path {
+		var members map[string]jsontext.Value
+		if v.Kind() != '{' || json.Unmarshal(v, &members) != nil {
+			return nil
+		}
+		v = members[name]
+	}
+	return v
 }

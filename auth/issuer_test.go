@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"crypto"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -23,12 +24,27 @@ type provider struct {
 	known bool
 	soon  bool // the answer of Missing
 
-	missed int
+	missed  int
+	missing func() // nil, or what happens while Missing runs
 }
 
 func (p *provider) Keys() ([]auth.IssuerKey, bool) { return p.keys, p.known }
 
-func (p *provider) Missing() bool { p.missed++; return p.soon }
+func (p *provider) Missing(string) (auth.Later, bool) {
+	p.missed++
+	if p.missing != nil {
+		p.missing()
+	}
+	if !p.soon {
+		return nil, false
+	}
+	return always{}, true
+}
+
+// always is an answer that is there.
+type always struct{}
+
+func (always) Wait(wake func()) (func(), bool) { wake(); return func() {}, true }
 
 func (p *provider) publish(t testing.TB, id, algorithm string, key crypto.Signer) {
 	t.Helper()
@@ -194,6 +210,114 @@ func TestIssuerAway(t *testing.T) {
 	p.keys = p.keys[1:] // rotated
 	p.soon = false
 	expect(tenants, "a", auth.TokenSignature)
+
+	// The provider answers between the look at its keys and the plan to wait.
+	p.missing = func() { p.missing = nil; p.publish(t, "c", "", key) }
+	expect(tenants, "c", "")
+}
+
+// TestIssuerIsWaitedFor: whoever may come in later is told where to wait, and nobody
+// else is.
+func TestIssuerIsWaitedFor(t *testing.T) {
+	key := generate(t)["P-256"]
+	p := &provider{soon: true}
+	tenants := trusting(t, p, auth.Issuer{}, nil)
+	waits := func(token string) bool {
+		_, err := tenants.Verify(token, "chat", now)
+		r, ok := errors.AsType[*auth.Refusal](err)
+		return ok && r.Later != nil
+	}
+	if !waits(issued(t, "ES256", "a", key, nil)) {
+		t.Error("nobody waits for keys that are not here")
+	}
+	p.publish(t, "a", "", key)
+	if !waits(issued(t, "ES256", "b", key, nil)) {
+		t.Error("nobody waits for a key that may have been rotated")
+	}
+	if waits(issued(t, "ES256", "a", generate(t)["P-256"], nil)) {
+		t.Error("a forged token waits")
+	}
+	if waits(issued(t, "ES256", "a", key, jwt.MapClaims{"aud": "another"})) {
+		t.Error("a token for another system waits")
+	}
+}
+
+func TestIssuerRules(t *testing.T) {
+	keys := generate(t)
+	p := &provider{}
+	p.publish(t, "ec", "", keys["P-256"])
+	p.publish(t, "rsa", "", keys["RSA"])
+	required := func(claim string, values ...string) auth.Issuer {
+		return auth.Issuer{RequiredClaims: []auth.RequiredClaim{{Claim: claim, Values: values}}}
+	}
+	late := jwt.MapClaims{"exp": now.Add(-2 * time.Minute).Unix()}
+	for name, c := range map[string]struct {
+		issuer    auth.Issuer
+		algorithm string
+		change    jwt.MapClaims
+		want      auth.Reason
+	}{
+		"allowed algorithm":   {auth.Issuer{Algorithms: []string{"PS256", "ES256"}}, "ES256", nil, ""},
+		"other algorithm":     {auth.Issuer{Algorithms: []string{"PS256", "ES256"}}, "RS256", nil, auth.TokenAlgorithm},
+		"common leeway":       {auth.Issuer{}, "ES256", late, auth.TokenExpired},
+		"leeway":              {auth.Issuer{Leeway: 3 * time.Minute}, "ES256", late, ""},
+		"less leeway":         {auth.Issuer{Leeway: time.Second}, "ES256", jwt.MapClaims{"exp": now.Add(-2 * time.Second).Unix()}, auth.TokenExpired},
+		"required":            {required("email"), "ES256", jwt.MapClaims{"email": ""}, ""},
+		"required and away":   {required("email"), "ES256", nil, auth.TokenClaim},
+		"text":                {required("tier", "gold", "silver"), "ES256", jwt.MapClaims{"tier": "silver"}, ""},
+		"other text":          {required("tier", "gold", "silver"), "ES256", jwt.MapClaims{"tier": "Silver"}, auth.TokenClaim},
+		"in a list":           {required("/realm/roles", "staff"), "ES256", jwt.MapClaims{"realm": map[string]any{"roles": []string{"a", "staff"}}}, ""},
+		"not in the list":     {required("/realm/roles", "staff"), "ES256", jwt.MapClaims{"realm": map[string]any{"roles": []string{"a"}}}, auth.TokenClaim},
+		"true":                {required("email_verified", "true"), "ES256", jwt.MapClaims{"email_verified": true}, ""},
+		"false":               {required("email_verified", "true"), "ES256", jwt.MapClaims{"email_verified": false}, auth.TokenClaim},
+		"number":              {required("level", "3"), "ES256", jwt.MapClaims{"level": 3}, ""},
+		"an object is no one": {required("level", "{}"), "ES256", jwt.MapClaims{"level": map[string]any{}}, auth.TokenClaim},
+		"a list within":       {required("level", "a"), "ES256", jwt.MapClaims{"level": []any{[]any{"a"}}}, auth.TokenClaim},
+		"no JWTs":             {auth.Issuer{JWKSURL: auth.NoJWKS, Introspection: introspecting}, "ES256", nil, auth.TokenAlgorithm},
+	} {
+		t.Run(name, func(t *testing.T) {
+			key, kid := keys["P-256"], "ec"
+			if c.algorithm == "RS256" {
+				key, kid = keys["RSA"], "rsa"
+			}
+			_, err := trusting(t, p, c.issuer, nil).Verify(issued(t, c.algorithm, kid, key, c.change), "chat", now)
+			if reason := reasonOf(t, err); reason != c.want {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+// TestIssuersAlone: without keys of the house providers let clients in, and nobody
+// else does anything.
+func TestIssuersAlone(t *testing.T) {
+	key := generate(t)["P-256"]
+	p := &provider{}
+	p.publish(t, "", "", key)
+	tenants, err := auth.NewTenants(auth.Config{Issuers: []auth.Issuer{{Issuer: issuerName, Audience: []string{"sluice"}}}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tenants.Trust(func(auth.Issuer) auth.KeySource { return p })
+	if _, err := tenants.Verify(issued(t, "ES256", "", key, nil), "chat", now); err != nil {
+		t.Errorf("a client of the provider: %v", err)
+	}
+	none := jwt.MapClaims{"iss": nil, "aud": []string{"/client/hubs/chat", "/api"}}
+	_, err = tenants.Verify(issued(t, "HS256", "", []byte(""), none), "chat", now)
+	if reasonOf(t, err) != auth.TokenAlgorithm {
+		t.Errorf("a token of nobody: %v", err)
+	}
+	for _, token := range []string{"", issued(t, "HS256", "", []byte(""), none), issued(t, "ES256", "", key, none)} {
+		r := httptest.NewRequest(http.MethodGet, "/api/hubs/chat/groups/g", nil)
+		r.Header.Set("Authorization", "Bearer "+token)
+		err := tenants.Verifier("chat").VerifyCall(r, now)
+		if reasonOf(t, err) != auth.TokenAlgorithm || !strings.Contains(err.Error(), "auth.keys") {
+			t.Errorf("a call with %.10q: %v", token, err)
+		}
+	}
+	if _, err := tenants.Mint(auth.Claims{Hub: "chat", TTL: time.Hour}, now); !errors.Is(err, auth.ErrNoSecret) {
+		t.Errorf("made a token: %v", err)
+	}
 }
 
 // TestIssuersOfHubs: common issuers stay out of a hub that has its own.
@@ -265,6 +389,12 @@ func TestValidateIssuers(t *testing.T) {
 		"any audience": {with(func(i *auth.Issuer) { i.Audience = []string{""} }), []string{"issuers[0].audience"}},
 		"bad pointer":  {with(func(i *auth.Issuer) { i.Claims.Roles = "/a~2" }), []string{"issuers[0].claims.roles"}},
 		"twice":        {[]auth.Issuer{good, good}, []string{"issuers[1].issuer"}},
+		"a secret's":   {with(func(i *auth.Issuer) { i.Algorithms = []string{"ES256", "HS256"} }), []string{"issuers[0].algorithms[1]"}},
+		"unsigned":     {with(func(i *auth.Issuer) { i.Algorithms = []string{"none"} }), []string{"issuers[0].algorithms[0]"}},
+		"leeway":       {with(func(i *auth.Issuer) { i.Leeway = time.Hour }), []string{"issuers[0].leeway"}},
+		"no claim":     {with(func(i *auth.Issuer) { i.RequiredClaims = []auth.RequiredClaim{{}, {Claim: "/~"}} }), []string{"issuers[0].required_claims[0].claim", "issuers[0].required_claims[1].claim"}},
+		"no tokens":    {with(func(i *auth.Issuer) { i.JWKSURL = auth.NoJWKS }), []string{"issuers[0].jwks_url"}},
+		"opaque only":  {with(func(i *auth.Issuer) { i.JWKSURL, i.Introspection = auth.NoJWKS, introspecting }), nil},
 	} {
 		var got []string
 		auth.ValidateIssuers("issuers", c.issuers, func(key, _ string) { got = append(got, key) })

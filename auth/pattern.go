@@ -3,6 +3,7 @@ package auth
 import (
 	"errors"
 	"math/bits"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -142,3 +143,24 @@ func (s *positions) add(p pattern, i int) {
 }
 
 func (s *positions) has(i int) bool { return s[i/64]&(1<<(i%64)) != 0 }
+
+// String returns a text that means the same.
+func (p pattern) String() string {
+	var b strings.Builder
+	for _, r := range p {
+		switch r {
+		case anyOne:
+			b.WriteByte('?')
+		case anyPart:
+			b.WriteByte('*')
+		case anyAll:
+			b.WriteString("**")
+		case '\\', '*', '?':
+			b.WriteByte('\\')
+			fallthrough
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}

@@ -14,6 +14,9 @@ const (
 	actions
 )
 
+// actionNames are the names of the actions in roles.
+var actionNames = [actions]string{JoinLeaveGroup: "joinLeaveGroup", SendToGroup: "sendToGroup"}
+
 // The limits of one action in one list of roles; roles beyond them are ignored.
 const (
 	maxPatterns = 10
@@ -80,7 +83,7 @@ func CompileRoles(roles []string) (p *Permissions, ignored []IgnoredRole) {
 
 // grant adds one role, without its prefix, and returns why it cannot.
 func (p *Permissions) grant(role string) (why string) {
-	for action, name := range [actions]string{JoinLeaveGroup: "joinLeaveGroup", SendToGroup: "sendToGroup"} {
+	for action, name := range actionNames {
 		rest, ok := strings.CutPrefix(role, name)
 		if !ok {
 			continue
@@ -168,3 +171,27 @@ func (g *grant) hasLiteral(group []byte) bool {
 	}
 	return low < len(g.literals) && g.literals[low] == string(group)
 }
+
+// Why returns the role that allows an action on a group, by its name here; "" where
+// none does. Where several do it is the widest.
+func (p *Permissions) Why(a Action, group string) string {
+	if p == nil {
+		return ""
+	}
+	g, name := &p.grants[a], "sluice."+actionNames[a]
+	switch {
+	case g.all:
+		return name
+	case g.hasLiteral([]byte(group)):
+		return name + "." + group
+	}
+	for _, p := range g.patterns {
+		if p.match([]byte(group)) {
+			return name + "s." + p.String()
+		}
+	}
+	return ""
+}
+
+// String returns the name of the action in roles.
+func (a Action) String() string { return actionNames[a] }

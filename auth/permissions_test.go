@@ -178,3 +178,25 @@ func TestParsePattern(t *testing.T) {
 		t.Error("a pattern that ends in \\ is taken")
 	}
 }
+
+// TestWhy: the role that is named allows what the roles do.
+func TestWhy(t *testing.T) {
+	p, _ := auth.CompileRoles([]string{"sluice.sendToGroup.room", `webpubsub.sendToGroups.a\*.?.*.**`, "sluice.joinLeaveGroup"})
+	for _, tt := range []struct {
+		action      auth.Action
+		group, want string
+	}{
+		{auth.JoinLeaveGroup, "x", "sluice.joinLeaveGroup"},
+		{auth.SendToGroup, "room", "sluice.sendToGroup.room"},
+		{auth.SendToGroup, "a*.b.c.d.e", `sluice.sendToGroups.a\*.?.*.**`},
+		{auth.SendToGroup, "other", ""},
+	} {
+		got := p.Why(tt.action, tt.group)
+		if got != tt.want {
+			t.Errorf("%s of %s: %q, want %q", tt.action, tt.group, got, tt.want)
+		}
+		if alone, _ := auth.CompileRoles([]string{got}); alone.Allowed(tt.action, []byte(tt.group)) != (got != "") {
+			t.Errorf("%q does not allow %s of %s", got, tt.action, tt.group)
+		}
+	}
+}

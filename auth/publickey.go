@@ -28,8 +28,10 @@ var hmacAlgorithms = []string{"HS256", "HS384", "HS512"}
 
 // algorithms are all that may sign a token. A list of what is good, so that
 // nothing new in the library comes in by itself, "none" least of all.
-var algorithms = append(slices.Clone(hmacAlgorithms),
-	"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+var algorithms = append(slices.Clone(hmacAlgorithms), publicAlgorithms...)
+
+// publicAlgorithms are those that a public key verifies.
+var publicAlgorithms = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 
 // algorithmsOf returns the algorithms that a public key verifies: no key serves
 // those of another kind, so that nobody can have a public key taken for a secret.

@@ -1,6 +1,9 @@
 package auth
 
-import "net/http"
+import (
+	"errors"
+	"net/http"
+)
 
 // Reason says why a client was refused. Its value is a metric label and part of
 // what clients see; the set is closed, see [Reasons].
@@ -16,10 +19,12 @@ const (
 	TokenNotYetValid  Reason = "token_not_yet_valid" // nbf has not come
 	TokenAudience     Reason = "token_audience"      // made for another hub or endpoint
 	TokenRevoked      Reason = "token_revoked"       // revoked by a back end
+	TokenClaim        Reason = "token_claim"         // a claim has not the value that its issuer here requires
+	TokenInactive     Reason = "token_inactive"      // its issuer was asked and says no
 	TokenGroupInvalid Reason = "token_group_invalid" // names a group that cannot exist
 	TicketUnknown     Reason = "ticket_unknown"      // never made for the hub, or used, or expired a while ago
 	TicketExpired     Reason = "ticket_expired"      // not used in time
-	IssuerUnavailable Reason = "issuer_unavailable"  // the keys of its issuer are not here yet
+	IssuerUnavailable Reason = "issuer_unavailable"  // its issuer must be asked first and has not answered
 	OriginDenied      Reason = "origin_denied"       // pages of that origin may not connect
 
 	CertificateMissing Reason = "certificate_missing" // the hub takes nobody without a client certificate
@@ -31,9 +36,24 @@ const (
 func Reasons() []Reason {
 	return []Reason{
 		TokenMissing, TokenMalformed, TokenTooLarge, TokenAlgorithm, TokenSignature,
-		TokenExpired, TokenNotYetValid, TokenAudience, TokenRevoked, TokenGroupInvalid,
+		TokenExpired, TokenNotYetValid, TokenAudience, TokenRevoked, TokenClaim, TokenInactive, TokenGroupInvalid,
 		TicketUnknown, TicketExpired, IssuerUnavailable, OriginDenied, CertificateMissing, CertificateUser,
 	}
+}
+
+// IsFailure reports whether an error of this package says that a client has failed
+// to prove who it is, as somebody does who guesses. What was good once, or may be
+// good later, is none.
+func IsFailure(err error) bool {
+	r, ok := errors.AsType[*Refusal](err)
+	if !ok {
+		return false
+	}
+	switch r.Reason {
+	case TokenMissing, TokenMalformed, TokenTooLarge, TokenAlgorithm, TokenSignature, TokenAudience, TokenInactive, TicketUnknown:
+		return true
+	}
+	return false
 }
 
 // status is the HTTP status that answers a handshake refused for this reason.
@@ -41,7 +61,7 @@ func (r Reason) status() int {
 	switch r {
 	case TokenGroupInvalid:
 		return http.StatusBadRequest
-	case IssuerUnavailable:
+	case IssuerUnavailable, CallsFull:
 		return http.StatusServiceUnavailable
 	case OriginDenied:
 		return http.StatusForbidden
@@ -54,6 +74,19 @@ type Refusal struct {
 	Reason Reason
 	Status int    // of the HTTP answer
 	Detail string // one sentence for the client's developer; holds no part of the token
+
+	// Later is where an answer will be that is worth to be waited for; nil for a
+	// refusal that stands. Whoever waits asks again from the beginning then.
+	Later Later
+}
+
+// Later is an answer that is on its way. It is safe for concurrent use.
+type Later interface {
+	// Wait has wake called once as soon as it is worth asking again: at once where
+	// it is already, else in another goroutine. wake must not block. cancel takes
+	// the call back, as far as it is not under way. ok is false where no more may
+	// wait; then wake is not called and cancel is nil.
+	Wait(wake func()) (cancel func(), ok bool)
 }
 
 // Refuse returns the refusal for a reason, with the status that belongs to it.

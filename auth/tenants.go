@@ -22,8 +22,9 @@ type Tenants struct {
 	tickets     tickets
 }
 
-// ErrNoSecret means that the keys of a hub can check tokens and make none.
-var ErrNoSecret = errors.New("the keys of the hub are all public, so tokens are made elsewhere")
+// ErrNoSecret means that the keys of a hub, if it has any, can check tokens and make
+// none.
+var ErrNoSecret = errors.New("the hub has no secret key, so its tokens are made elsewhere")
 
 type tenant struct {
 	verifier *Verifier
@@ -79,15 +80,33 @@ func NewTenants(cfg Config, hubs map[string]Tenant) (*Tenants, error) {
 // Trust gives every issuer the source of its keys; until then its tokens are refused
 // for now. Call it once, before any Verify.
 func (t *Tenants) Trust(source func(Issuer) KeySource) {
-	trust := func(v *Verifier) {
-		for _, i := range v.issuers {
+	t.eachIssuer(func(i *issuer) {
+		if i.JWKSURL != NoJWKS {
 			i.source = source(i.Issuer)
 		}
+	})
+}
+
+// Ask gives every issuer that has an Introspection whom to ask; until then its opaque
+// tokens are refused for now. Call it once, before any Verify.
+func (t *Tenants) Ask(introspector func(Issuer) Introspector) {
+	t.eachIssuer(func(i *issuer) {
+		if i.Introspection.URL != "" {
+			i.introspector = introspector(i.Issuer)
+		}
+	})
+}
+
+func (t *Tenants) eachIssuer(f func(*issuer)) {
+	each := func(v *Verifier) {
+		for _, i := range v.issuers {
+			f(i)
+		}
 	}
-	trust(t.common.verifier)
+	each(t.common.verifier)
 	for _, own := range t.own {
 		if own.verifier != t.common.verifier {
-			trust(own.verifier)
+			each(own.verifier)
 		}
 	}
 }

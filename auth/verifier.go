@@ -20,6 +20,8 @@ type Verifier struct {
 	maxTokenSize int
 
 	issuers []*issuer
+	opaque  *issuer // that is asked about tokens that only it can read; nil for none
+	keyless bool    // there are no keys, only issuers
 
 	permissions *interner
 	calls       *callCache
@@ -69,6 +71,8 @@ func (v *Verifier) withOwn(common []Key, own Tenant) *Verifier {
 // use sets the keys of a verifier that has its issuers.
 func (v *Verifier) use(configured []Key) {
 	v.key = newKeys(configured).choose
+	v.keyless = len(configured) == 0
+	v.opaque = asked(v.issuers)
 	v.clientKey = v.key
 	if len(v.issuers) == 0 {
 		return
@@ -90,7 +94,8 @@ func (v *Verifier) use(configured []Key) {
 // The error is a *Refusal. An empty token is refused as missing.
 //
 // A token whose claim iss is one of Config.Issuers is verified with the keys of that
-// provider and read as Issuer says. Of all others it reads these claims and skips the
+// provider and read as Issuer says; one that is no JWT is shown to the provider that
+// has an Introspection, if one has. Of all others it reads these claims and skips the
 // rest:
 //
 //	exp                              required
@@ -102,13 +107,12 @@ func (v *Verifier) use(configured []Key) {
 //	sluice.group, webpubsub.group    one or several, both together
 //	jti                              optional
 func (v *Verifier) Verify(token, hub string, now time.Time) (Identity, error) {
+	if v.opaque != nil && isOpaque(token) {
+		return orError(v.opaque.identifyOpaque(token, now, v))
+	}
 	p, refusal := v.open(token, v.clientKey)
 	if refusal == nil && p.issuer != nil {
-		id, refusal := p.issuer.identify(token, p, now, v)
-		if refusal != nil {
-			return Identity{}, refusal
-		}
-		return id, nil
+		return orError(p.issuer.identifyJWT(token, p, now, v))
 	}
 	if refusal == nil {
 		refusal = v.check(p, hub, now)
@@ -132,18 +136,35 @@ func (v *Verifier) Verify(token, hub string, now time.Time) (Identity, error) {
 	}, nil
 }
 
+// orError returns a refusal as an error, and none as none.
+func orError(id Identity, refusal *Refusal) (Identity, error) {
+	if refusal != nil {
+		return Identity{}, refusal
+	}
+	return id, nil
+}
+
+func (v *Verifier) tooLarge() *Refusal {
+	return Refuse(TokenTooLarge, fmt.Sprintf("the token is longer than %d bytes", v.maxTokenSize))
+}
+
 // open parses a token and checks its signature.
 func (v *Verifier) open(token string, key jwt.Keyfunc) (*payload, *Refusal) {
 	switch {
 	case token == "":
 		return nil, Refuse(TokenMissing, "the request carries no token")
 	case len(token) > v.maxTokenSize:
-		return nil, Refuse(TokenTooLarge, fmt.Sprintf("the token is longer than %d bytes", v.maxTokenSize))
+		return nil, v.tooLarge()
 	case !isCompactJWT(token):
 		return nil, Refuse(TokenMalformed, "the token is not a JWT")
 	}
 	p := &payload{}
 	parsed, err := v.parser.ParseWithClaims(token, p, key)
+	if away, ok := errors.AsType[keysAway](err); ok {
+		refusal := Refuse(IssuerUnavailable, away.Error()+"; try again")
+		refusal.Later = away.later
+		return nil, refusal
+	}
 	switch {
 	case err == nil:
 		return p, nil
@@ -153,8 +174,8 @@ func (v *Verifier) open(token string, key jwt.Keyfunc) (*payload, *Refusal) {
 		return nil, Refuse(TokenMalformed, "the token is not a JWT")
 	case errors.Is(err, errCritical):
 		return nil, Refuse(TokenMalformed, errCritical.Error())
-	case errors.Is(err, errKeysAway):
-		return nil, Refuse(IssuerUnavailable, errKeysAway.Error()+"; try again")
+	case errors.Is(err, errNoJWTs):
+		return nil, Refuse(TokenAlgorithm, errNoJWTs.Error())
 	case errors.Is(err, errUnknownKey):
 		return nil, Refuse(TokenSignature, errUnknownKey.Error())
 	case errors.Is(err, errNoKey) || !knows(parsed.Method):

@@ -61,7 +61,18 @@ func (r *Rig) launch(connections int) error {
 	if loops == 0 {
 		loops = runtime.GOMAXPROCS(0)
 	}
-	s, err := swarm.New(swarm.Config{
+	s, err := r.newSwarm(loops, connections)
+	if err != nil {
+		return err
+	}
+	r.swarm = s
+	r.watched.Store(s)
+	return nil
+}
+
+// newSwarm returns a swarm for so many connections at a time.
+func (r *Rig) newSwarm(loops, connections int) (*swarm.Swarm, error) {
+	return swarm.New(swarm.Config{
 		Target:   r.target,
 		TLS:      r.tlsConfig(),
 		Loops:    loops,
@@ -71,12 +82,6 @@ func (r *Rig) launch(connections int) error {
 		Patience: r.Patience,
 		Spin:     r.Spin,
 	})
-	if err != nil {
-		return err
-	}
-	r.swarm = s
-	r.watched.Store(s)
-	return nil
 }
 
 // portsPerSource is how many connections to one server we ask of one source

@@ -44,6 +44,8 @@ func Scenarios() []Entry {
 			"--key KEY --server-pid PID --connections 10, to a node with api.public", func() Scenario { return new(Push) }},
 		{"storm", "connect, shake hands, close, again: processor time of a handshake",
 			"--key KEY --server-pid PID --duration 10s", func() Scenario { return new(Storm) }},
+		{"rush", "very many clients come at once while others are served: when the last is in, and who notices",
+			"--key KEY --server-pid PID --returning 10000", func() Scenario { return new(Rush) }},
 		{"soak", "connections that come, go, publish and stall at random: what stays behind",
 			"--key KEY --server-pid PID --ops 127.0.0.1:8081 --duration 30m", func() Scenario { return new(Soak) }},
 	}

@@ -158,6 +158,16 @@ func TestScenariosOnNode(t *testing.T) {
 		r, err := run(t, "storm", "--url", url, "--key", key, pid, "--warmup=0s", "--duration=200ms", "--opening=10", "--loops=2")
 		check(t, r, err, unhurt(map[string]float64{"handshakes_per_second": above, "latency_p50_ms": above}))
 	})
+	t.Run("rush", func(t *testing.T) {
+		n := startServer(t, serving, "serve", "--dev", "--key", key, "--listen", "127.0.0.1:0", "--ops", "127.0.0.1:0",
+			"--set", "engine.max_pending_handshakes=20") // most are refused at first
+		r, err := run(t, "rush", "--url", "ws://"+n.addr, "--key", key, "--server-pid="+itoa(n.pid), "--returning=300", "--subscribers=20", "--rate=50",
+			"--quiet=200ms", "--backoff=20ms", "--loops=2")
+		check(t, r, err, unhurt(map[string]float64{"returned": 300, "returned_lost": 0, "lost": 0, "quiet_latency_p99_ms": above, "rush_latency_p99_ms": above, "returned_last_s": above}))
+		if tries, _ := r.Figure("tries"); tries < 300 {
+			t.Errorf("%v tries", tries)
+		}
+	})
 	t.Run("soak", func(t *testing.T) {
 		r, err := run(t, "soak", "--url", url, "--key", key, pid, "--ops", n.ops, "--connections=30", "--churn=200", "--publish=500",
 			"--stalls=50", "--stall-time=50ms", "--duration=500ms", "--settle=5s")

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"sluice/engine/wheel"
 	"sluice/internal/budget"
 )
 
@@ -130,27 +131,33 @@ func (l *Loop) shedWorst() {
 func (l *Loop) shedFor(b *budget.Budget) {
 	target := b.Limit() / 10 * 9
 	share := target / int64(len(l.engine.loops))
-	mine := l.owed(b)
-	enough := func() bool { return b.Used() <= target || mine <= share }
-	if enough() {
+	enough := func(mine int64) bool { return b.Used() <= target || mine <= share }
+	if enough(l.owed(b)) {
 		return
 	}
+	cause := CauseQueueBudget
+	if b == l.engine.queued {
+		cause = CauseNodeQueueBudget
+	}
+	l.shedLongest(b, cause, 0, enough)
+}
+
+// shedLongest closes the queues of this loop that are held against a budget and
+// have bytes as old as that, the longest first, until it is enough: asked before
+// each with the bytes that are left of all of them.
+func (l *Loop) shedLongest(b *budget.Budget, cause Cause, age wheel.Tick, enough func(mine int64) bool) {
 	for _, c := range l.backlog {
 		if c.state != stateClosed {
 			c.measure()
 		}
 	}
-	mine = l.owed(b)
+	mine := l.owed(b)
 	slices.SortFunc(l.backlog, func(a, b *Conn) int { return cmp.Compare(b.backlogBytes(), a.backlogBytes()) })
-	cause := CauseQueueBudget
-	if b == l.engine.queued {
-		cause = CauseNodeQueueBudget
-	}
 	for _, c := range l.backlog {
-		if enough() {
+		if enough(mine) {
 			return
 		}
-		if !c.owes(b) {
+		if !c.owes(b) || l.now-c.backlog.since < age {
 			continue
 		}
 		mine -= int64(c.backlogBytes())

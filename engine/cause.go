@@ -17,6 +17,7 @@ const (
 	CauseSlowConsumer     // outbound queue over its high mark
 	CauseNodeQueueBudget  // shed because all queues together were over budget
 	CauseQueueBudget      // shed because the queues that share a budget with it were over it
+	CauseOverload         // shed because the node was overloaded
 	CauseHeartbeatTimeout // no sign of life after a ping
 	CauseIdleTimeout      // no message for the idle timeout
 	CauseAssemblyTimeout  // a frame or message was begun and not finished
@@ -40,6 +41,7 @@ var causes = [causeCount]struct{ label, initiator string }{
 	CauseSlowConsumer:     {"slow_consumer", "server"},
 	CauseNodeQueueBudget:  {"node_queue_budget", "server"},
 	CauseQueueBudget:      {"queue_budget", "server"},
+	CauseOverload:         {"overload", "server"},
 	CauseHeartbeatTimeout: {"heartbeat_timeout", "server"},
 	CauseIdleTimeout:      {"idle_timeout", "server"},
 	CauseAssemblyTimeout:  {"assembly_timeout", "server"},

@@ -29,6 +29,12 @@ type Config struct {
 	// descriptor limit where that is less.
 	MaxPendingHandshakes int `yaml:"max_pending_handshakes"`
 
+	// MaxWaitingHandshakes bounds, of these sockets, those that wait for an identity
+	// provider to say whether they may come in; one more is answered 503. They must
+	// leave room for clients that need not wait, and be more than one address may
+	// have. Default 768, or three quarters of MaxPendingHandshakes where that is less.
+	MaxWaitingHandshakes int `yaml:"max_waiting_handshakes"`
+
 	// MaxHTTPConnections bounds the connections to the client port that net/http
 	// serves, because their requests are not for the event loops; one more is
 	// answered 503. Those on which no request is under way hold at most half of
@@ -37,7 +43,9 @@ type Config struct {
 	MaxHTTPConnections int `yaml:"max_http_connections"`
 
 	// HandshakeTimeout is the time a client has from the TCP connection to the
-	// last byte of its request head; then 408. Default 10s.
+	// last byte of its request head; then 408. It is also the time from the TCP
+	// connection in which an identity provider that has to be asked about the
+	// client must have answered; then 503. Default 10s.
 	HandshakeTimeout time.Duration `yaml:"handshake_timeout"`
 
 	// MaxHeadBytes bounds the request head; a longer one is answered 431.
@@ -113,6 +121,9 @@ type Config struct {
 	// stands with the rest of TLS.
 	Handshakes HandshakeConfig `yaml:"-"`
 
+	// Proxy names the proxies in front. In a file it stands by itself.
+	Proxy ProxyConfig `yaml:"-"`
+
 	// HSTS is in the refusals of clients that came over TLS, if it is not 0. In a
 	// file it stands with the rest of TLS.
 	HSTS time.Duration `yaml:"-"`
@@ -164,6 +175,7 @@ func (c Config) withDefaults(fdLimit int) Config {
 		fdLimit = 1024
 	}
 	def(&c.MaxPendingHandshakes, min(1024, max(1, fdLimit/4)))
+	def(&c.MaxWaitingHandshakes, min(768, max(1, c.MaxPendingHandshakes/4*3)))
 	def(&c.MaxHTTPConnections, min(256, max(1, fdLimit/16)))
 	def(&c.MaxConnections, max(1, fdLimit-c.MaxPendingHandshakes-c.MaxHTTPConnections-fdReserve))
 	return c
@@ -187,6 +199,7 @@ func (c *Config) Validate(report func(key, problem string)) {
 	}{
 		{"max_connections", c.MaxConnections, math.MaxInt32},
 		{"max_pending_handshakes", c.MaxPendingHandshakes, math.MaxInt32},
+		{"max_waiting_handshakes", c.MaxWaitingHandshakes, math.MaxInt32},
 		{"max_http_connections", c.MaxHTTPConnections, 1 << 20},
 		{"max_head_bytes", c.MaxHeadBytes, maxQueue},
 		{"max_message_size", c.MaxMessageSize, maxQueue},
@@ -227,6 +240,9 @@ func (c *Config) Validate(report func(key, problem string)) {
 	d := c.withDefaults(0)
 	if c.MaxHeadBytes > 0 && c.MaxHeadBytes < 256 {
 		report("max_head_bytes", "below 256 bytes no opening handshake fits")
+	}
+	if c.MaxPendingHandshakes > 0 && c.MaxWaitingHandshakes > c.MaxPendingHandshakes {
+		report("max_waiting_handshakes", "is above max_pending_handshakes, which bounds those who wait too")
 	}
 	if d.SlowConsumerBytes > d.MaxQueueBytes {
 		report("slow_consumer_bytes", "is above max_queue_bytes, so no connection would ever count as slow")

@@ -45,6 +45,7 @@ func TestConfigValidate(t *testing.T) {
 	}{
 		{Config{}, nil},
 		{Config{Loops: 257}, []string{"loops"}},
+		{Config{MaxWaitingHandshakes: 11, MaxPendingHandshakes: 10}, []string{"max_waiting_handshakes"}},
 		{Config{Loops: -1, InboxTasks: -1, RetryAfter: -1, IdleTimeout: -1}, []string{"loops", "inbox_tasks", "retry_after", "idle_timeout"}},
 		{Config{MaxQueueBytes: 2 << 30, MaxMessageSize: 2 << 30}, []string{"max_message_size", "max_queue_bytes"}},
 		{Config{MaxNodeQueueBytes: math.MaxInt}, nil},

@@ -16,7 +16,7 @@ import (
 type state uint8
 
 const (
-	stateHead      state = iota // the opening handshake is being read
+	stateHead      state = iota // the opening handshake is being read, or waits to be judged
 	stateOpen                   // messages flow
 	stateClosing                // our close frame is queued, the client's is awaited
 	stateFlushing               // all is said; the output is on its way
@@ -44,7 +44,7 @@ type Conn struct {
 
 	backlog *backlog // nil while gnet holds nothing of it; see backlog.go
 
-	unread *bytebufferpool.ByteBuffer // input that waits: part of a request head, or see work.go
+	unread *bytebufferpool.ByteBuffer // input that waits: part of a request head, or see wait.go and work.go
 
 	input, output traffic
 
@@ -79,6 +79,7 @@ const (
 	flagHeld                             // in Loop.held
 	flagDetached                         // the endpoint knows that it is over
 	flagHandedOver                       // the socket lives on elsewhere
+	flagWaiting                          // in Loop.parked
 )
 
 func (c *Conn) has(f connFlags) bool { return c.flags&f != 0 }
@@ -121,6 +122,7 @@ func (c *Conn) openedAfter(gc gnet.Conn, o over) { c.opened(o.wrap(c, gc)) }
 // in the middle of a handler's work.
 func (c *Conn) closed(err error) {
 	l := c.loop
+	c.stopWaiting()
 	if _, ok := c.gc.(*session); ok {
 		l.engine.secured.Add(-1)
 	}
@@ -157,7 +159,7 @@ func (c *Conn) settle(err error) {
 	default:
 		c.cause = CauseDraining // the loop is stopped with the connection on it
 	}
-	addr := c.RemoteAddr()
+	addr, peer := c.RemoteAddr(), c.peer()
 	if c.state == stateHead {
 		l.engine.metrics.HandshakeRejections.With(c.cause.String()).Inc()
 		c.logVanished(addr)
@@ -166,9 +168,10 @@ func (c *Conn) settle(err error) {
 	if c.has(flagUpgraded) {
 		c.logClosed(addr)
 		l.engine.connections.Add(-1)
+		l.engine.moveOut(addr)
 		l.engine.metrics.ConnectionsClosed.With(c.cause.String(), c.cause.Initiator()).Inc()
 	} else {
-		l.engine.pending.Add(-1)
+		l.engine.leave(peer)
 	}
 }
 

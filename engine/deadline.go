@@ -68,6 +68,10 @@ func (l *Loop) onDeadline(c *Conn) {
 	defer l.recover(c)
 	switch c.state {
 	case stateHead:
+		if w := l.parked[c]; w != nil {
+			c.refuse(w.refusal, w.opening.request)
+			return
+		}
 		c.cause = CauseHandshakeTimeout
 		c.refuse(&Refusal{Status: 408, Label: c.cause.String(),
 			Reason: "the request head did not arrive in time"}, nil)

@@ -22,6 +22,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sluice/access"
 	"sluice/engine/wheel"
 	"sluice/frame"
 	"sluice/internal/budget"
@@ -39,7 +40,8 @@ type Engine struct {
 	http    *httpListener
 	started time.Time
 
-	handler Handler // static after Start
+	handler Handler       // static after Start
+	guard   *access.Guard // static after Protect; nil for none
 
 	// of those who are not let in yet; see entrance.go
 	greetings     context.Context // ends when they must go
@@ -58,15 +60,17 @@ type Engine struct {
 	tickerDone chan struct{}
 
 	// atomic
-	connections atomic.Int64   // upgraded and open or closing
-	pending     atomic.Int64   // sockets that are not upgraded
-	greeted     atomic.Int64   // of them, those that have not come to a loop yet
-	secured     atomic.Int64   // sockets on the loops that speak TLS
-	queued      *budget.Budget // bytes in all backlogs
-	slow        atomic.Int64   // connections that count as slow consumers
-	acceptBurst atomic.Int64   // accept errors of the burst under way
-	acceptError atomic.Int64   // when the last one was, in nanoseconds since started
-	drainUntil  atomic.Uint32  // tick at which the drain ends; 0 while none runs
+	connections atomic.Int64           // upgraded and open or closing
+	pending     atomic.Int64           // sockets that are not upgraded
+	waiting     atomic.Int64           // of them, those whose handshakes wait to be judged
+	greeted     atomic.Int64           // of them, those that have not come to a loop yet
+	secured     atomic.Int64           // sockets on the loops that speak TLS
+	queued      *budget.Budget         // bytes in all backlogs
+	slow        atomic.Int64           // connections that count as slow consumers
+	acceptBurst atomic.Int64           // accept errors of the burst under way
+	acceptError atomic.Int64           // when the last one was, in nanoseconds since started
+	overload    atomic.Pointer[string] // label under which new clients are refused; nil while none are
+	drainUntil  atomic.Uint32          // tick at which the drain ends; 0 while none runs
 	draining    atomic.Bool
 }
 
@@ -106,6 +110,7 @@ func New(cfg Config, m *metrics.Node, log *slog.Logger) *Engine {
 			lag:        m.LoopLag.Recorder(),
 			latency:    m.DeliveryLatency.Recorder(),
 			arrivals:   make(chan *arrival, maxArriving),
+			parked:     make(map[*Conn]*parked),
 		}
 		l.drain.loop = l
 		e.loops = append(e.loops, l)
@@ -131,6 +136,10 @@ func (e *Engine) Connections() int { return int(e.connections.Load()) }
 // TLSConnections returns the sockets on the loops that speak TLS, upgraded or not.
 // Any goroutine.
 func (e *Engine) TLSConnections() int { return int(e.secured.Load()) }
+
+// WaitingHandshakes returns the opening handshakes that wait to be judged. Any
+// goroutine.
+func (e *Engine) WaitingHandshakes() int { return int(e.waiting.Load()) }
 
 // QueuedBytes returns the bytes that wait for slow clients. Any goroutine.
 func (e *Engine) QueuedBytes() int { return int(e.queued.Used()) }

@@ -44,17 +44,17 @@ func (en *Entrance) plain() bool { return en.Proxy == nil && en.TLS == nil }
 // admit takes a client in that was accepted. An error means that the node is
 // short of something.
 func (e *Engine) admit(nc net.Conn, en *Entrance) error {
-	if !e.reserve(nc) {
+	if !e.welcome(addrOf(nc.RemoteAddr())) || !e.reserve(nc) {
 		return nc.Close()
 	}
 	if en.plain() {
 		l := e.leastLoaded()
 		c := &Conn{loop: l}
-		return e.entered(l.enrol(nc, c, c))
+		return e.entered(nc, l.enrol(nc, c, c))
 	}
 	if e.greeted.Add(1) > int64(e.cfg.Handshakes.Max) {
 		e.greeted.Add(-1)
-		e.pending.Add(-1)
+		e.leave(addrOf(nc.RemoteAddr()))
 		e.countGreeting(en, "refused")
 		e.logTurnedAway("too many TLS handshakes or PROXY headers are under way", nc.RemoteAddr(), nil)
 		return nc.Close()
@@ -71,13 +71,13 @@ func (e *Engine) greet(nc net.Conn, en *Entrance) {
 	if err == nil {
 		l := e.leastLoaded()
 		in.conn = &Conn{loop: l}
-		if err = e.entered(l.enrol(nc, in.conn, in)); err != nil {
+		if err = e.entered(nc, l.enrol(nc, in.conn, in)); err != nil {
 			e.acceptFailed(err)
 		}
 		return
 	}
 	_ = nc.Close()
-	e.pending.Add(-1)
+	e.leave(addrOf(nc.RemoteAddr()))
 }
 
 // greetSafely is greeting, but for a panic, which costs this client and not the
@@ -94,7 +94,10 @@ func (e *Engine) greetSafely(nc net.Conn, en *Entrance, in *incoming) (err error
 	return e.greeting(nc, en, in)
 }
 
-var errPanic = errors.New("panic")
+var (
+	errPanic      = errors.New("panic")
+	errTurnedAway = errors.New("clients of this address are turned away")
+)
 
 // greeting reads the PROXY header and does the TLS handshake. Its error is counted
 // and logged; the client is answered where it would understand.
@@ -119,6 +122,9 @@ func (e *Engine) greeting(nc net.Conn, en *Entrance, in *incoming) error {
 			return err
 		}
 		in.input = unread
+		if in.over.remote != nil && !e.welcome(addrOf(in.over.remote)) {
+			return errTurnedAway
+		}
 	}
 	if en.TLS == nil {
 		return nil

@@ -7,13 +7,15 @@ import (
 
 	"sluice/frame"
 	"sluice/internal/budget"
+	"sluice/internal/later"
 )
 
 // Handler decides about opening handshakes. Its methods run on event loops,
 // several at once, and must not block.
 type Handler interface {
-	// Upgrade is asked once for every request that is a correct opening
-	// handshake (RFC 6455 §4.2.1). The request and everything it refers to is
+	// Upgrade is asked about every request that is a correct opening handshake
+	// (RFC 6455 §4.2.1): once, and again each time that a Refusal.Later of its own
+	// has come to something. The request and everything it refers to is
 	// valid until Upgrade returns; a string that is kept must be cloned, or it
 	// pins the whole request head. Over TLS its TLS is set; a client certificate
 	// in it that has a verified chain says who the client is. A non-nil Refusal
@@ -99,4 +101,10 @@ type Refusal struct {
 	Reason string
 	// RetryAfter adds the header of that name, with jitter.
 	RetryAfter time.Duration
+
+	// Later, where it is not nil, makes it a no for now: the client is not answered
+	// but waits for it, and then Upgrade is asked again. The refusal is sent when
+	// the client's HandshakeTimeout is over before. No more than
+	// MaxWaitingHandshakes clients wait.
+	Later later.Answer
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"sluice/access"
 	"sluice/frame"
 )
 
@@ -56,7 +57,7 @@ func (c *Conn) readHead(p []byte) (rest []byte) {
 }
 
 // handshake answers a whole request head. Afterwards the connection is open, on
-// its way out, or elsewhere with rest, which followed the head.
+// its way out, elsewhere with rest, which followed the head, or waits.
 func (c *Conn) handshake(head, rest []byte) {
 	l := c.loop
 	r, err := l.heads.parse(head)
@@ -64,8 +65,10 @@ func (c *Conn) handshake(head, rest []byte) {
 		c.refuse(badRequest("malformed", "cannot parse the request: "+err.Error()), nil)
 		return
 	}
-	if a := c.gc.RemoteAddr(); a != nil {
-		r.RemoteAddr = a.String()
+	peer := c.gc.RemoteAddr()
+	client := l.engine.clientOf(r.Header, peer)
+	if client != nil {
+		r.RemoteAddr = client.String()
 	}
 	if s, ok := c.gc.(*session); ok {
 		state := s.tls.ConnectionState()
@@ -76,33 +79,42 @@ func (c *Conn) handshake(head, rest []byte) {
 		return
 	}
 	key, refusal := checkHandshake(r)
-	if refusal == nil {
-		refusal = l.engine.checkCapacity()
-	}
 	if refusal != nil {
 		c.refuse(refusal, r)
 		return
 	}
-	accept, refusal := l.engine.handler.Upgrade(c, r)
-	if refusal != nil {
-		c.refuse(refusal, r)
+	o := &opening{key: key, request: r}
+	if client != peer {
+		o.client = client
+	}
+	c.judge(o, 1, rest)
+}
+
+// accept completes a handshake that the handler has said yes to, here or on the
+// loop where the connection shall live.
+func (c *Conn) accept(o *opening, rest []byte) {
+	o.deflate, o.extensions = frame.NegotiateDeflate(o.request.Header["Sec-Websocket-Extensions"], c.loop.engine.cfg.Compression)
+	if o.Loop != nil && o.Loop != c.loop {
+		c.move(*o, rest)
 		return
 	}
-	o := opening{Acceptance: accept, key: key, request: r}
-	o.deflate, o.extensions = frame.NegotiateDeflate(r.Header["Sec-Websocket-Extensions"], l.engine.cfg.Compression)
-	if o.Loop != nil && o.Loop != l {
-		c.move(o, rest)
-		return
-	}
-	c.upgrade(&o)
+	c.upgrade(o)
 }
 
 // upgrade sends the 101 and opens the connection (RFC 6455 §4.2.2).
 func (c *Conn) upgrade(o *opening) {
 	l := c.loop
+	peer := c.peer()
+	if o.client != nil {
+		c.tell(o.client)
+	}
+	if !c.settleIn() {
+		c.refuse(tooMany(access.Connections), o.request)
+		return
+	}
 	c.dropUnread()
 	c.set(flagUpgraded)
-	l.engine.pending.Add(-1)
+	l.engine.leave(peer)
 	l.engine.connections.Add(1)
 	l.engine.metrics.ConnectionsOpened.Inc()
 	l.handshakes.Observe(1000 * uint64(l.engine.micros()-c.since))
@@ -144,6 +156,7 @@ func (c *Conn) upgrade(o *opening) {
 func (c *Conn) refuse(r *Refusal, request *http.Request) {
 	l := c.loop
 	l.logRefused(r, c.RemoteAddr(), request)
+	c.stopWaiting()
 	c.dropUnread()
 	if c.cause == causeNone {
 		c.cause = CauseHandshakeRefused
@@ -163,7 +176,7 @@ func (e *Engine) checkCapacity() *Refusal {
 		return &Refusal{Status: http.StatusServiceUnavailable, Label: "capacity",
 			Reason: "this node holds as many connections as it may", RetryAfter: e.cfg.RetryAfter}
 	}
-	return nil
+	return e.Overload()
 }
 
 func badRequest(label, reason string) *Refusal {

@@ -5,9 +5,13 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"sluice/access"
 )
 
 // A request on the client port that is not an opening handshake may be for
@@ -31,6 +35,7 @@ type httpListener struct {
 type handedOver struct {
 	loop    *Loop // where it came from
 	fd      int
+	peer    netip.Addr // Conn.peer
 	over    over
 	unread  []byte        // what was read from it
 	request *http.Request // for the log
@@ -68,15 +73,29 @@ func (c *Conn) serveHTTP(r *http.Request, head, rest []byte) {
 		c.refuse(e.busy("http_limit", "too many HTTP connections"), r)
 		return
 	}
-	h := &handedOver{loop: l, request: r, unread: append(append(make([]byte, 0, len(head)+len(rest)), head...), rest...)}
+	peer := c.peer()
+	if e.guard != nil && !e.guard.Take(peer, access.HTTPPlace) {
+		e.http.open.Add(-1)
+		c.refuse(tooMany(access.HTTP), r)
+		return
+	}
+	h := &handedOver{loop: l, peer: peer, request: r, unread: append(append(make([]byte, 0, len(head)+len(rest)), head...), rest...)}
 	var err error
 	if h.fd, h.over, err = c.takeSocket(); err != nil {
-		e.http.open.Add(-1)
+		e.handedBack(peer)
 		c.refuse(h.refusal(), r)
 		return
 	}
-	e.pending.Add(-1)
+	e.leave(peer)
 	e.http.put(h)
+}
+
+// handedBack takes a connection out of the count of those at the server.
+func (e *Engine) handedBack(peer netip.Addr) {
+	e.http.open.Add(-1)
+	if e.guard != nil {
+		e.guard.Release(peer, access.HTTPPlace)
+	}
 }
 
 // put hands a socket on that is counted as open.
@@ -95,7 +114,7 @@ func (ln *httpListener) drop(h *handedOver) {
 	f := os.NewFile(uintptr(h.fd), "client")
 	defer f.Close()
 	h.loop.lost(h.fd, h.over, net.ErrClosed, h.loop.engine.goingAway(), h.request)
-	ln.open.Add(-1)
+	h.loop.engine.handedBack(h.peer)
 }
 
 // Accept returns the next connection. Its first bytes are those that the loop
@@ -104,13 +123,13 @@ func (ln *httpListener) Accept() (net.Conn, error) {
 	for h := range ln.queue {
 		nc, err := h.adopt()
 		if err == nil {
-			c := &httpConn{Conn: nc, socket: nc, over: h.over, unread: h.unread, open: &ln.open}
+			c := &httpConn{Conn: nc, socket: nc, over: h.over, unread: h.unread, engine: h.loop.engine, peer: h.peer}
 			if c.over.tls != nil {
 				c.Conn = c.over.tls.serve(nc)
 			}
 			return c, nil
 		}
-		ln.open.Add(-1)
+		h.loop.engine.handedBack(h.peer)
 	}
 	return nil, net.ErrClosed
 }
@@ -124,8 +143,16 @@ func (h *handedOver) adopt() (net.Conn, error) {
 	if err != nil {
 		h.loop.lost(h.fd, h.over, err, h.refusal(), h.request)
 	}
+	if tcp, ok := nc.(*net.TCPConn); ok {
+		setUserTimeout(tcp, httpUserTimeout)
+	}
 	return nc, err
 }
+
+// httpUserTimeout is how long the peer of a connection may acknowledge nothing of
+// what net/http has written. The heartbeats of streams are less apart by default, so
+// there is always one out to be acknowledged.
+const httpUserTimeout = time.Minute
 
 func (h *handedOver) refusal() *Refusal {
 	return h.loop.engine.busy("http_failed", "cannot hand the connection on")
@@ -158,7 +185,8 @@ type httpConn struct {
 	socket   net.Conn
 	over     over
 	unread   []byte
-	open     *atomic.Int64 // counts it until it is closed
+	engine   *Engine    // counts it until it is closed
+	peer     netip.Addr // for which
 	closed   atomic.Bool
 }
 
@@ -194,7 +222,7 @@ func (c *httpConn) Close() error {
 // release takes the connection out of the count, once.
 func (c *httpConn) release() {
 	if !c.closed.Swap(true) {
-		c.open.Add(-1)
+		c.engine.handedBack(c.peer)
 	}
 }
 
@@ -222,24 +250,38 @@ func httpConnOf(nc net.Conn) (*httpConn, bool) {
 	}
 }
 
-// SeeTLS has the requests that a server gets through HTTPListener carry the TLS
-// they came over, as http.Request.TLS. By itself the server does not see it,
-// because bytes that were read already lie in front of it. It is called before the
-// server serves.
-func SeeTLS(server *http.Server) {
+// Introduce has the requests that a server gets through HTTPListener say who they
+// are from: RemoteAddr is the client's as proxies have told it, each request anew,
+// and TLS what it came over, which the server does not see by itself, because bytes
+// that were read already lie in front of it. It is called before the server serves.
+func (e *Engine) Introduce(server *http.Server) {
 	server.ConnContext = func(ctx context.Context, nc net.Conn) context.Context {
-		if c, ok := httpConnOf(nc); ok && c.over.tls != nil {
-			state := c.over.tls.tls.ConnectionState()
-			return context.WithValue(ctx, tlsKey{}, &state)
+		c, ok := httpConnOf(nc)
+		if !ok {
+			return ctx
 		}
-		return ctx
+		o := origin{peer: c.RemoteAddr()}
+		if c.over.tls != nil {
+			state := c.over.tls.tls.ConnectionState()
+			o.tls = &state
+		}
+		return context.WithValue(ctx, originKey{}, o)
 	}
 	next := server.Handler
 	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.TLS, _ = r.Context().Value(tlsKey{}).(*tls.ConnectionState)
+		if o, ok := r.Context().Value(originKey{}).(origin); ok {
+			r.TLS = o.tls
+			r.RemoteAddr = e.clientOf(r.Header, o.peer).String()
+		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-// tlsKey finds the TLS of a connection in the contexts of its requests.
-type tlsKey struct{}
+// origin is where the requests of a connection come from.
+type origin struct {
+	peer net.Addr
+	tls  *tls.ConnectionState // nil for plain text
+}
+
+// originKey finds it in their contexts.
+type originKey struct{}

@@ -41,7 +41,7 @@ func startAPI(t *testing.T, cfg Config) *node {
 	t.Helper()
 	n := start(t, cfg, api{echo})
 	server := &http.Server{Handler: http.HandlerFunc(serveAPI), ReadHeaderTimeout: testkit.Patience}
-	SeeTLS(server)
+	n.Introduce(server)
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(n.HTTPListener()) }()
 	t.Cleanup(func() {

@@ -131,9 +131,14 @@ func (l *Loop) logRefused(refusal *Refusal, addr net.Addr, r *http.Request) {
 		slog.String("reason", refusal.Label),
 		slog.Int("status", refusal.Status),
 		slog.String("detail", refusal.Reason),
-		remote(addr),
+	}
+	if r == nil || r.RemoteAddr == "" {
+		attrs = append(attrs, remote(addr))
 	}
 	if r != nil {
+		if r.RemoteAddr != "" {
+			attrs = append(attrs, slog.String("remote", r.RemoteAddr))
+		}
 		attrs = append(attrs,
 			slog.String("request", requestID(r.Header)),
 			slog.String("uri", cut(auth.Redact(r.RequestURI), maxLoggedURI)))

@@ -116,22 +116,20 @@ func (e *Engine) acceptLoop(ln net.Listener, en *Entrance) {
 // reserve counts an accepted client as a pending handshake, if there is room for
 // one more.
 func (e *Engine) reserve(nc net.Conn) bool {
-	if e.pending.Add(1) <= int64(e.cfg.MaxPendingHandshakes) {
-		return true
+	reason := e.enter(addrOf(nc.RemoteAddr()))
+	if reason != "" {
+		e.turnAway(reason, nc.RemoteAddr())
 	}
-	e.pending.Add(-1)
-	e.metrics.HandshakeRejections.With("pending_limit").Inc()
-	e.logTurnedAway("pending_limit", nc.RemoteAddr(), nil)
-	return false
+	return reason == ""
 }
 
 // entered books what came of an enrolment. A client that has left meanwhile is no
 // error.
-func (e *Engine) entered(err error) error {
+func (e *Engine) entered(nc net.Conn, err error) error {
 	if err == nil {
 		return nil
 	}
-	e.pending.Add(-1)
+	e.leave(addrOf(nc.RemoteAddr()))
 	if errors.Is(err, errClientGone) {
 		return nil
 	}

@@ -58,17 +58,18 @@ type Loop struct {
 	wheel     *wheel.Wheel[Conn, *Conn]
 	now       wheel.Tick
 	codec     *frame.Codec
-	dirty     []*Conn          // have something to do at the end of the turn, in the order in which they got it
-	held      []*Conn          // have input that waits for a turn; see work.go
-	work      uint64           // messages queued for clients, ever
-	backlog   []*Conn          // have a backlog, or had one at the last tick; see budget.go
-	queued    int64            // bytes in these
-	series    *series          // what was sent last to more than one connection, or could be
-	spare     *series          // one that nobody uses, nil for none
-	current   *Conn            // whose event is being handled: it is flushed at its end
-	turning   bool             // within onBell or onTraffic, which look at their end for what is left to do
-	exceeded  []*budget.Budget // seen over their limits, to be acted upon
-	seen      counters         // folded into the node's metrics once per tick
+	dirty     []*Conn           // have something to do at the end of the turn, in the order in which they got it
+	parked    map[*Conn]*parked // handshakes that wait to be judged; see wait.go
+	held      []*Conn           // have input that waits for a turn; see work.go
+	work      uint64            // messages queued for clients, ever
+	backlog   []*Conn           // have a backlog, or had one at the last tick; see budget.go
+	queued    int64             // bytes in these
+	series    *series           // what was sent last to more than one connection, or could be
+	spare     *series           // one that nobody uses, nil for none
+	current   *Conn             // whose event is being handled: it is flushed at its end
+	turning   bool              // within onBell or onTraffic, which look at their end for what is left to do
+	exceeded  []*budget.Budget  // seen over their limits, to be acted upon
+	seen      counters          // folded into the node's metrics once per tick
 	heads     headParser
 	buffers   buffers
 	waitings  freeList[waiting]
@@ -89,6 +90,8 @@ type Loop struct {
 
 	arrivals chan *arrival // sockets that other loops send here
 	arriving atomic.Int32  // of them, those not enrolled yet
+
+	relieving atomic.Bool // a relief is in the inbox
 
 	handled atomic.Int64 // when the latest tick was handled, as Engine.nanos
 	lastLag atomic.Int64 // how late, in nanoseconds
@@ -311,7 +314,7 @@ func (e *events) OnOpen(gc gnet.Conn) (out []byte, action gnet.Action) {
 	switch v := gc.Context().(type) {
 	case *Conn:
 		defer e.loop.recover(v)
-		v.opened(gc)
+		v.opened(e.loop.behind(gc, nil))
 	case *arrival:
 		defer e.loop.recover(v.conn)
 		v.conn.openedAfter(gc, v.over)
@@ -378,10 +381,12 @@ func (l *Loop) read(c *Conn, p []byte) {
 	defer l.recover(c)
 	c.countReceived(0, len(p))
 	c.alive()
-	if c.state == stateHead {
+	if c.state == stateHead && !c.has(flagWaiting) {
 		p = c.readHead(p)
 	}
 	switch {
+	case c.has(flagWaiting):
+		c.keepEarly(p)
 	case c.has(flagHeld):
 		c.hold(p)
 	case len(p) > 0:

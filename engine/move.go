@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -34,6 +35,7 @@ type opening struct {
 	deflate    *frame.Deflate
 	extensions string
 	request    *http.Request // for the log
+	client     net.Addr      // who the request is from, where that is not the socket's address
 }
 
 // arrival is a socket on its way to another loop. Whoever has it owns the
@@ -43,9 +45,10 @@ type arrival struct {
 	conn  *Conn // on the new loop, not yet open
 	fd    int
 	over  over
-	since uint32  // as Conn.since
-	input traffic // what the client has sent so far
-	rest  []byte  // of that: what follows the head
+	peer  netip.Addr // Conn.peer
+	since uint32     // as Conn.since
+	input traffic    // what the client has sent so far
+	rest  []byte     // of that: what follows the head
 }
 
 // move sends the socket to the loop that the handler has named. rest is what
@@ -60,6 +63,7 @@ func (c *Conn) move(o opening, rest []byte) {
 	a := &arrival{
 		opening: o,
 		conn:    &Conn{loop: to},
+		peer:    c.peer(),
 		since:   c.since,
 		input:   c.input,
 		rest:    append([]byte(nil), rest...),
@@ -124,7 +128,7 @@ func (a *arrival) enrol() {
 		err = l.enrol(nc, a.conn, a)
 	}
 	if err != nil {
-		l.engine.pending.Add(-1)
+		l.engine.leave(a.peer)
 		l.lost(a.fd, a.over, err, l.engine.moveFailed(), a.request)
 	}
 }
@@ -150,7 +154,7 @@ func (l *Loop) dropArrivals() {
 		select {
 		case a := <-l.arrivals:
 			_ = unix.Close(a.fd)
-			l.engine.pending.Add(-1)
+			l.engine.leave(a.peer)
 			l.engine.metrics.HandshakeRejections.With(CauseDraining.String()).Inc()
 		default:
 			return

@@ -18,17 +18,29 @@ type over struct {
 // proxied is a socket behind a proxy.
 type proxied struct {
 	gnet.Conn
-	remote net.Addr
+	remote net.Addr // of the client; nil as long as nothing was told
 }
 
-func (p *proxied) RemoteAddr() net.Addr { return p.remote }
+func (p *proxied) RemoteAddr() net.Addr {
+	if p.remote != nil {
+		return p.remote
+	}
+	return p.Conn.RemoteAddr()
+}
+
+// behind puts a socket that may have been told the address of its client already in
+// front of one that may be.
+func (l *Loop) behind(gc gnet.Conn, told net.Addr) gnet.Conn {
+	if told == nil && !l.engine.mayTell(gc.RemoteAddr()) {
+		return gc
+	}
+	return &proxied{Conn: gc, remote: told}
+}
 
 // wrap puts it on the socket of a connection and gives the socket its context.
 func (o over) wrap(c *Conn, gc gnet.Conn) gnet.Conn {
 	socket, context := gc, any(c)
-	if o.remote != nil {
-		gc = &proxied{Conn: gc, remote: o.remote}
-	}
+	gc = c.loop.behind(gc, o.remote)
 	if o.tls != nil {
 		o.tls.enter(c, gc)
 		gc, context = o.tls, o.tls

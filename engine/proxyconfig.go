@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
+
+	"sluice/engine/forwarded"
 )
 
 // ProxyConfig says which load balancers and reverse proxies stand in front of
@@ -20,6 +23,13 @@ type ProxyConfig struct {
 	// what others say never is: such connections are closed on the addresses of
 	// Listen. Default: none.
 	Trusted []netip.Prefix `yaml:"trusted"`
+
+	// Header is the request header in which the proxies tell the address of the
+	// client: "X-Forwarded-For" or "Forwarded" (RFC 7239). It is read from the right
+	// for as long as the hops are trusted, so what a client puts there itself
+	// counts for nothing. Set it only if every one of the trusted proxies sets that
+	// header. Default: none, no header is believed.
+	Header string `yaml:"header"`
 }
 
 // Validate reports every problem with its key, relative to this struct.
@@ -32,7 +42,24 @@ func (c *ProxyConfig) Validate(report func(key, problem string)) {
 	if len(c.Listen) > 0 && len(c.Trusted) == 0 {
 		report("trusted", "is empty, so every connection to the addresses of listen would be refused")
 	}
+	if c.Header != "" && c.canonicalHeader() == "" {
+		report("header", fmt.Sprintf("%q is neither %q nor %q", c.Header, forwarded.XForwardedFor, forwarded.Forwarded))
+	}
 }
+
+// canonicalHeader returns the header that is believed, "" for none.
+func (c *ProxyConfig) canonicalHeader() string {
+	for _, known := range []string{forwarded.XForwardedFor, forwarded.Forwarded} {
+		if strings.EqualFold(c.Header, known) {
+			return known
+		}
+	}
+	return ""
+}
+
+// believes is Trusts for whoever a request came from: who connects through a unix
+// socket, which has no address, is trusted.
+func (c *ProxyConfig) believes(ip netip.Addr) bool { return !ip.IsValid() || c.Trusts(ip) }
 
 // Trusts tells whether an address is that of a proxy. Any goroutine.
 func (c *ProxyConfig) Trusts(ip netip.Addr) bool {

@@ -50,12 +50,10 @@ func appendHead(dst []byte, r *http.Request) []byte {
 func (e *Engine) takeBack(hc *httpConn, input []byte) {
 	hc.release()
 	var refusal *Refusal
-	switch {
-	case e.draining.Load():
+	if e.draining.Load() {
 		refusal = e.goingAway()
-	case e.pending.Add(1) > int64(e.cfg.MaxPendingHandshakes):
-		e.pending.Add(-1)
-		refusal = e.busy("pending_limit", "too many clients at once")
+	} else if reason := e.enter(hc.peer); reason != "" {
+		refusal = e.busy(reason, "too many clients at once")
 	}
 	if refusal != nil {
 		_, _ = hc.Write(e.appendRefusal(nil, refusal, hc.over.tls != nil))
@@ -65,11 +63,12 @@ func (e *Engine) takeBack(hc *httpConn, input []byte) {
 	}
 	if tcp, ok := hc.socket.(*net.TCPConn); ok {
 		_ = tcp.SetKeepAlive(false) // as on arrival from another loop
+		setUserTimeout(tcp, 0)
 	}
 	l := e.leastLoaded()
 	in := &incoming{conn: &Conn{loop: l}, over: hc.over, input: input}
 	if err := l.enrol(hc.socket, in.conn, in); err != nil {
-		e.pending.Add(-1)
+		e.leave(hc.peer)
 		e.metrics.HandshakeRejections.With("move_failed").Inc()
 	}
 }

@@ -22,6 +22,7 @@ func startMixed(t *testing.T, cfg Config) *node {
 			n.TakeBack(w, r)
 		}
 	})}
+	n.Introduce(server)
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(n.HTTPListener()) }()
 	t.Cleanup(func() {

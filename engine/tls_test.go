@@ -72,6 +72,7 @@ func TestOverTLS(t *testing.T) {
 		{"TakeBackRefused", TestTakeBackRefused},
 		{"TasksDoNotStarveReads", TestTasksDoNotStarveReads},
 		{"UpgradeRequest", TestUpgradeRequest},
+		{"WaitingOnSockets", TestWaitingOnSockets},
 	} {
 		t.Run(tt.name, tt.test)
 	}

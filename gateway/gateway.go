@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"sluice/access"
 	"sluice/auth"
 	"sluice/engine"
 	"sluice/frame"
@@ -26,6 +27,7 @@ import (
 type Gateway struct {
 	hubs     *hub.Node
 	tenants  *auth.Tenants
+	guard    *access.Guard
 	cookie   string
 	compat   bool
 	echoPath string
@@ -43,6 +45,8 @@ type Options struct {
 	Hubs *hub.Node
 	// Tenants says which tokens and pages each hub takes.
 	Tenants *auth.Tenants
+	// Guard judges the addresses of clients.
+	Guard *access.Guard
 	// Cookie is the name of the cookie that may carry the token.
 	Cookie string
 	// Compat offers the names under which published clients know the grammars.
@@ -61,6 +65,7 @@ func New(o Options) *Gateway {
 	return &Gateway{
 		hubs:     o.Hubs,
 		tenants:  o.Tenants,
+		guard:    o.Guard,
 		cookie:   o.Cookie,
 		compat:   o.Compat,
 		echoPath: o.EchoPath,
@@ -119,12 +124,27 @@ type Admission struct {
 	Loop hub.Loop
 	// Open makes the link a session of the hub. It runs on the loop.
 	Open func(loop hub.Loop, link hub.Link) (*hub.Session, error)
+	// Permissions are what the client may do with groups.
+	Permissions *auth.Permissions
+	// Listen is Open for a client that only receives; nil for one that comes back
+	// to its reliable session.
+	Listen func(loop hub.Loop, link hub.Link, l hub.Listening) (*hub.Session, []hub.Recollection, error)
 }
 
 // Admit judges whoever wants to be a client of a hub, in one of the subprotocols
 // that it offers: its origin, its token, what it asks for in the query. It is for
-// any goroutine and does not block.
+// any goroutine and does not block; a refusal with a Later is one for now, and
+// whoever waits for that calls
+// Admit again, with engine.Waited.
 func (g *Gateway) Admit(r *http.Request, name string, offered []string) (Admission, *engine.Refusal) {
+	client := engine.AddressOf(r)
+	judge := g.guard.Handshake
+	if engine.HasWaited(r) {
+		judge = g.guard.Again
+	}
+	if refusal := judge(client, name); refusal != nil {
+		return Admission{}, &engine.Refusal{Status: refusal.Status, Label: string(refusal.Reason), Reason: refusal.Detail, RetryAfter: refusal.RetryAfter}
+	}
 	if origins := r.Header["Origin"]; len(origins) > 1 || !g.tenants.Origins(name).Allow(r.Header.Get("Origin"), r.Host) {
 		return Admission{}, refused(auth.Refuse(auth.OriginDenied,
 			"pages of this origin may not connect; the configuration keys are auth.origins and hub.hubs.NAME.origins"))
@@ -135,9 +155,12 @@ func (g *Gateway) Admit(r *http.Request, name string, offered []string) (Admissi
 	if back := parseComeback(r.URL, g.compat); back != nil {
 		return g.resume(offered, name, back), nil
 	}
-	id, refusal := g.identify(r, name)
-	if refusal != nil {
-		return Admission{}, refusal
+	id, err := g.identify(r, name)
+	if err != nil {
+		if auth.IsFailure(err) {
+			g.guard.Failed(client)
+		}
+		return Admission{}, refused(err)
 	}
 	// Only now: whether a hub exists is nobody's business without a token.
 	h, ok := g.hubs.Hub(name)
@@ -163,39 +186,37 @@ func (g *Gateway) Admit(r *http.Request, name string, offered []string) (Admissi
 			}
 			return h.Open(loop, link, id, grammar)
 		},
+		Permissions: id.Permissions,
+		Listen: func(loop hub.Loop, link hub.Link, l hub.Listening) (*hub.Session, []hub.Recollection, error) {
+			return h.OpenListener(loop, link, id, grammar, l)
+		},
 	}, nil
 }
 
-// identify finds and verifies the token.
-func (g *Gateway) identify(r *http.Request, hubName string) (auth.Identity, *engine.Refusal) {
+// identify finds and verifies the token. The error is an *auth.Refusal.
+func (g *Gateway) identify(r *http.Request, hubName string) (auth.Identity, error) {
 	token, _, err := auth.FromRequest(r.Header, r.URL.RawQuery, g.cookie)
 	if err != nil {
-		return auth.Identity{}, refused(err)
+		return auth.Identity{}, err
 	}
 	if token == "" {
-		if id, ok, err := g.tenants.Certified(certificate(r), hubName, time.Now()); err != nil {
-			return auth.Identity{}, refused(err)
-		} else if ok {
-			return id, nil
+		if id, ok, err := g.tenants.Certified(certificate(r), hubName, time.Now()); err != nil || ok {
+			return id, err
 		}
 	}
-	id, err := g.tenants.Verify(token, hubName, time.Now())
-	if err != nil {
-		return auth.Identity{}, refused(err)
-	}
-	return id, nil
+	return g.tenants.Verify(token, hubName, time.Now())
 }
 
-// fetching is when a client may come again whose token needs keys that are being
-// fetched: most providers have answered by then.
-const fetching = time.Second
+// providerPause is when a client may come again whose provider has not answered in
+// time: it has waited already.
+const providerPause = 5 * time.Second
 
 // refused answers with what auth found wrong.
 func refused(err error) *engine.Refusal {
 	if r, ok := errors.AsType[*auth.Refusal](err); ok {
 		refusal := &engine.Refusal{Status: r.Status, Label: string(r.Reason), Reason: r.Detail}
 		if r.Reason == auth.IssuerUnavailable {
-			refusal.RetryAfter = fetching
+			refusal.RetryAfter, refusal.Later = providerPause, r.Later
 		}
 		return refusal
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"sluice/access"
 	"sluice/auth"
 	"sluice/hub/wire"
 )
@@ -69,6 +70,10 @@ type Tenant struct {
 	// ClientCert says who clients are by their certificates. Default: nobody.
 	ClientCert auth.ClientCert `yaml:"client_cert"`
 
+	// Addresses says which client addresses may connect to this hub, besides what
+	// access.rules says for all. Default: all may.
+	Addresses access.Rules `yaml:"addresses"`
+
 	// Label is what metrics call the hub, at most 64 characters; several hubs
 	// may share one. Default: its name.
 	Label string `yaml:"label"`
@@ -115,6 +120,24 @@ type Tenant struct {
 
 	// MaxBytesPerSecond bounds the data of the same messages. Default none.
 	MaxBytesPerSecond int `yaml:"max_bytes_per_second" unit:"bytes"`
+
+	// MaxMessagesPerSecondPerConnection bounds what a client sends, messages of every
+	// kind with its pings and acknowledgements; a second's worth may come at once. It
+	// gets TooManyRequests for what is above. One that goes on until ten seconds' worth
+	// was refused is closed with 1008, and so is a client without a subprotocol at
+	// once, because it cannot be told. Default none. With it, or the next one, a
+	// connection costs 24 bytes more.
+	MaxMessagesPerSecondPerConnection int `yaml:"max_messages_per_second_per_connection"`
+
+	// MaxBytesPerSecondPerConnection bounds the bytes of the same messages, as they
+	// come. Default none.
+	MaxBytesPerSecondPerConnection int `yaml:"max_bytes_per_second_per_connection" unit:"bytes"`
+
+	// SingleUseAPITokens asks of back ends that each call of the HTTP API about the hub
+	// has a token of its own, made for its method, URL and body, and takes each once:
+	// docs/api.md tells how. See also api.token_window. Default false: one token may
+	// be used for many calls.
+	SingleUseAPITokens bool `yaml:"single_use_api_tokens"`
 
 	// MaxQueueBytes bounds what all clients of the hub together have not read yet;
 	// above it the longest queues are closed with 1008, and other hubs notice
@@ -242,6 +265,7 @@ func (t Tenant) or(d Tenant) Tenant {
 		Issuers:               t.Issuers,
 		Origins:               t.Origins,
 		ClientCert:            t.ClientCert,
+		Addresses:             t.Addresses,
 		Label:                 t.Label,
 		MaxSessions:           cmp.Or(t.MaxSessions, d.MaxSessions),
 		MaxConnectionsPerUser: cmp.Or(t.MaxConnectionsPerUser, d.MaxConnectionsPerUser),
@@ -252,18 +276,23 @@ func (t Tenant) or(d Tenant) Tenant {
 		MaxMessageSize:        cmp.Or(t.MaxMessageSize, d.MaxMessageSize),
 		MaxMessagesPerSecond:  cmp.Or(t.MaxMessagesPerSecond, d.MaxMessagesPerSecond),
 		MaxBytesPerSecond:     cmp.Or(t.MaxBytesPerSecond, d.MaxBytesPerSecond),
-		MaxQueueBytes:         cmp.Or(t.MaxQueueBytes, d.MaxQueueBytes),
-		ReconnectWindow:       cmp.Or(t.ReconnectWindow, d.ReconnectWindow),
-		MaxUnackedMessages:    cmp.Or(t.MaxUnackedMessages, d.MaxUnackedMessages),
-		MaxUnackedBytes:       cmp.Or(t.MaxUnackedBytes, d.MaxUnackedBytes),
-		SlowConsumer:          cmp.Or(t.SlowConsumer, d.SlowConsumer),
-		Presence:              t.Presence || d.Presence,
-		MaxGroupStates:        cmp.Or(t.MaxGroupStates, d.MaxGroupStates),
-		HistoryMessages:       cmp.Or(t.HistoryMessages, d.HistoryMessages),
-		HistoryBytes:          cmp.Or(t.HistoryBytes, d.HistoryBytes),
-		HistoryAge:            cmp.Or(t.HistoryAge, d.HistoryAge),
-		Groups:                t.Groups,
-		Events:                cmp.Or(t.Events, d.Events),
+
+		MaxMessagesPerSecondPerConnection: cmp.Or(t.MaxMessagesPerSecondPerConnection, d.MaxMessagesPerSecondPerConnection),
+		MaxBytesPerSecondPerConnection:    cmp.Or(t.MaxBytesPerSecondPerConnection, d.MaxBytesPerSecondPerConnection),
+
+		SingleUseAPITokens: t.SingleUseAPITokens || d.SingleUseAPITokens,
+		MaxQueueBytes:      cmp.Or(t.MaxQueueBytes, d.MaxQueueBytes),
+		ReconnectWindow:    cmp.Or(t.ReconnectWindow, d.ReconnectWindow),
+		MaxUnackedMessages: cmp.Or(t.MaxUnackedMessages, d.MaxUnackedMessages),
+		MaxUnackedBytes:    cmp.Or(t.MaxUnackedBytes, d.MaxUnackedBytes),
+		SlowConsumer:       cmp.Or(t.SlowConsumer, d.SlowConsumer),
+		Presence:           t.Presence || d.Presence,
+		MaxGroupStates:     cmp.Or(t.MaxGroupStates, d.MaxGroupStates),
+		HistoryMessages:    cmp.Or(t.HistoryMessages, d.HistoryMessages),
+		HistoryBytes:       cmp.Or(t.HistoryBytes, d.HistoryBytes),
+		HistoryAge:         cmp.Or(t.HistoryAge, d.HistoryAge),
+		Groups:             t.Groups,
+		Events:             cmp.Or(t.Events, d.Events),
 	}
 }
 
@@ -317,6 +346,8 @@ func (t *Tenant) validate(prefix string, report func(key, problem string)) {
 		{"max_message_size", t.MaxMessageSize},
 		{"max_messages_per_second", t.MaxMessagesPerSecond},
 		{"max_bytes_per_second", t.MaxBytesPerSecond},
+		{"max_messages_per_second_per_connection", t.MaxMessagesPerSecondPerConnection},
+		{"max_bytes_per_second_per_connection", t.MaxBytesPerSecondPerConnection},
 		{"max_queue_bytes", t.MaxQueueBytes},
 		{"max_unacked_messages", t.MaxUnackedMessages},
 		{"max_unacked_bytes", t.MaxUnackedBytes},
@@ -361,6 +392,9 @@ func (t *Tenant) validateDefaults(prefix string, report func(key, problem string
 	}
 	if c := t.ClientCert; c.User != "" || c.Required {
 		report(prefix+".client_cert", "who clients are by their certificates is set for a single hub")
+	}
+	if !t.Addresses.Empty() {
+		report(prefix+".addresses", "the rules of all hubs are access.rules")
 	}
 	if t.Label != "" {
 		report(prefix+".label", "a label is for a single hub")

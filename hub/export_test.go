@@ -99,6 +99,9 @@ func (h *Hub) checkRegistry() error {
 		if int(r.count.Load()) != len(r.sessions) {
 			return fmt.Errorf("hub %s, loop %d: count %d, %d sessions", h.name, i, r.count.Load(), len(r.sessions))
 		}
+		if want := len(r.sessions); r.paced && len(r.paces) != want || !r.paced && r.paces != nil {
+			return fmt.Errorf("hub %s, loop %d: %d paces, %d sessions", h.name, i, len(r.paces), want)
+		}
 		for at, s := range r.sessions {
 			sessions++
 			speakers[s.grammar]++
@@ -255,4 +258,12 @@ func (h *Hub) AcknowledgeAll() {
 			s.acknowledged(1<<64 - 1)
 		}
 	}
+}
+
+// Paces returns for how many connections the hub has room to keep their pace.
+func (h *Hub) Paces() (room int) {
+	for i := range h.residents {
+		room += cap(h.residents[i].paces)
+	}
+	return room
 }

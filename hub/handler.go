@@ -95,19 +95,25 @@ func (s *Session) event(req *wire.Request) {
 	case !s.hub.admits(len(req.Data)):
 		r = rateLimited
 	}
-	invoked := req.Kind == wire.Invoke
-	switch {
-	case r == accepted:
+	if r == accepted {
+		invoked := req.Kind == wire.Invoke
 		a := &Answer{session: s, ackID: req.AckID, hasAck: req.HasAck, invoked: invoked, invocation: string(req.InvocationID)}
 		h.Handle(&Event{
 			Hub: s.hub.name, Connection: s.info(), Name: string(req.Event),
 			DataType: req.DataType, Data: req.Data, Metadata: req.Metadata, InvocationID: req.InvocationID,
 		}, a)
-	case invoked:
-		s.respond(string(req.InvocationID), nil, s.count(r))
-	default:
-		s.answer(req, r)
+		return
 	}
+	s.decline(req, r)
+}
+
+// decline answers a request that is not done with why, in the way of its kind.
+func (s *Session) decline(req *wire.Request, r refusal) {
+	if req.Kind == wire.Invoke {
+		s.respond(string(req.InvocationID), nil, s.count(r))
+		return
+	}
+	s.answer(req, r)
 }
 
 // respond answers an invocation.

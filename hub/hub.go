@@ -49,7 +49,7 @@ type Hub struct {
 }
 
 func newHub(n *Node, name string, p policy) *Hub {
-	return &Hub{
+	h := &Hub{
 		node:      n,
 		name:      name,
 		policy:    p,
@@ -61,6 +61,10 @@ func newHub(n *Node, name string, p policy) *Hub {
 		rates:     newRates(p.MaxMessagesPerSecond, p.MaxBytesPerSecond),
 		queue:     budget.New(p.MaxQueueBytes),
 	}
+	for i := range h.residents {
+		h.residents[i].paced = p.paced()
+	}
+	return h
 }
 
 // Name returns the hub's name in lower case.

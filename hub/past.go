@@ -46,11 +46,7 @@ func (h *Hub) History(group string, since uint64, epoch string, last int) (Histo
 	hist.mu.Lock()
 	r := hist.page(wish, hist.newest.Load(), h.node.now().UnixNano())
 	hist.mu.Unlock()
-	p := HistoryPage{Epoch: r.info.Epoch, Offset: r.info.Offset, Complete: r.info.Complete}
-	for _, m := range r.messages {
-		p.Messages = append(p.Messages, HistoryMessage{m.message, time.Unix(0, m.at)})
-	}
-	return p, nil
+	return r.page(), nil
 }
 
 // kept tells whether there is a history at all.
@@ -133,20 +129,27 @@ func (s *Session) joinWithPast(name string, wish wire.History) (*recollection, r
 		return nil, r
 	}
 	g, _ := h.groups.Load(name)
+	// What is on its way to this loop, in whatever grammar, is not waited for:
+	// it is in the history.
+	return s.lookBack(g, wish, func(hist *history) uint64 { return hist.seen[s.lane.index] }), accepted
+}
+
+// lookBack makes a member of a group that has a history one that is told the offsets
+// of what comes live, and returns what came before. told is the offset up to which
+// it has been told otherwise, or needs not be; it is called under the history's lock.
+func (s *Session) lookBack(g *group, wish wire.History, told func(*history) uint64) *recollection {
 	hist := g.past()
 	hist.mu.Lock()
 	defer hist.mu.Unlock()
-	// What is on its way to this loop, in whatever grammar, is not waited for:
-	// it is in the history.
-	p := hist.page(wish, hist.seen[s.lane.index], h.node.now().UnixNano())
+	p := hist.page(wish, told(hist), s.hub.node.now().UnixNano())
 	m := &g.rosters[s.lane.index].members[s.memberships[s.membership(g)].index]
 	m.since = g.published.Load()
-	if told := h.node.grammar(s.language().Offsets()); told != m.grammar {
+	if told := s.hub.node.grammar(s.language().Offsets()); told != m.grammar {
 		g.speakers[told].Add(1)
 		g.speakers[m.grammar].Add(-1)
 		m.grammar = told
 	}
-	return &p, accepted
+	return &p
 }
 
 // tellPast tells the client what came before it joined.

@@ -23,8 +23,11 @@ const (
 	userFull
 	replaced
 	rateLimited
+	tooFast
+	flooding
 	tooLarge
 	unauthorized
+	unverified
 	noConnection
 	noHandler
 	handlerFailed
@@ -64,8 +67,10 @@ var refusals = [refusalCount]struct {
 	tooManyGroups: {"too_many_groups", wire.BadRequest, "the connection is in as many groups as allowed", frame.ClosePolicyViolation, ErrTooManyGroups},
 	hubGroupsFull: {"hub_groups_full", wire.InternalServerError, "the hub has as many groups as allowed", frame.CloseTryAgainLater, ErrGroupsFull},
 	rateLimited:   {"rate_limited", wire.TooManyRequests, "the hub is over its rate of messages", 0, ErrRateLimited},
+	tooFast:       {"connection_rate_limited", wire.TooManyRequests, "the connection is over its rate of messages", frame.ClosePolicyViolation, nil},
 	tooLarge:      {"too_large", wire.BadRequest, "the message is larger than the hub allows", frame.CloseMessageTooBig, ErrMessageTooLarge},
 	unauthorized:  {"unauthorized", wire.Unauthorized, "the token was refused", 0, nil},
+	unverified:    {"unverified", wire.InternalServerError, "the token's issuer has not answered yet, try again", 0, nil},
 	noHandler:     {"no_handler", wire.InternalServerError, "the hub has no handler for events", frame.CloseInternalError, nil},
 	handlerFailed: {"handler_failed", wire.InternalServerError, "the handler of events has failed", frame.CloseInternalError, nil},
 	unsupported:   {"unsupported", wire.BadRequest, "this kind of message is not supported", 0, nil},
@@ -92,6 +97,7 @@ var refusals = [refusalCount]struct {
 	// Only while coming in, or instead of an answer.
 	hubFull:  {"hub_full", "", "the hub has as many connections as allowed", frame.CloseTryAgainLater, nil},
 	userFull: {"user_full", "", "the user has as many connections as allowed", frame.CloseTryAgainLater, nil},
+	flooding: {"connection_flood", "", "the connection was over its rate of messages for too long", frame.ClosePolicyViolation, nil},
 	replaced: {"replaced", "", "the user has connected again", frame.CloseReplaced, nil},
 
 	notResumed:  {"not_resumed", "", "the session is over, start afresh", frame.ClosePolicyViolation, nil},

@@ -39,6 +39,11 @@ func parseID(text string) (id connectionID, ok bool) {
 type residents struct {
 	sessions []*Session // owned by the loop; Session.place is the index
 
+	// paces has an element for each session, at the same index, where the hub has
+	// a rate for single connections; else it stays nil. Owned by the loop.
+	paces []pace
+	paced bool // static
+
 	// count is len(sessions), for other goroutines.
 	count atomic.Int32
 }
@@ -49,6 +54,9 @@ func (r *residents) at(i int) *Session { return r.sessions[i] }
 func (r *residents) add(s *Session) {
 	s.place = int32(len(r.sessions))
 	r.sessions = append(r.sessions, s)
+	if r.paced {
+		r.paces = append(r.paces, pace{})
+	}
 	r.count.Add(1)
 }
 
@@ -59,6 +67,10 @@ func (r *residents) remove(s *Session) {
 	r.sessions[s.place], moved.place = moved, s.place
 	r.sessions[last] = nil
 	r.sessions = shrink(r.sessions[:last])
+	if r.paced {
+		r.paces[s.place] = r.paces[last]
+		r.paces = shrink(r.paces[:last])
+	}
 	r.count.Add(-1)
 }
 

@@ -92,9 +92,17 @@ func (s *Session) Receive(text bool, payload []byte) {
 		s.refuse(tooLarge)
 		return
 	}
+	inTime := !s.hub.policy.paced() || s.keepsPace(len(payload))
+	if s.is(flagClosing) {
+		return
+	}
 	l := s.lane
 	if err := s.language().Decode(&l.decoder, text, payload, &l.request); err != nil {
 		s.fail(err)
+		return
+	}
+	if !inTime {
+		s.decline(&l.request, tooFast)
 		return
 	}
 	s.handle(&l.request)

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"errors"
 	"time"
 
 	"sluice/auth"
@@ -54,6 +55,9 @@ func (s *Session) refresh(req *wire.Request) refusal {
 		return unsupported
 	}
 	id, err := n.verifier(s.hub.name).Verify(string(req.Token), s.hub.name, n.now())
+	if r, ok := errors.AsType[*auth.Refusal](err); ok && r.Reason == auth.IssuerUnavailable {
+		return unverified // it is being asked; the client has time until its token expires
+	}
 	if err != nil || id.User != s.user {
 		return unauthorized
 	}

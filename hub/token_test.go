@@ -19,6 +19,9 @@ func (v verifier) Verify(token, _ string, _ time.Time) (auth.Identity, error) {
 	if id, ok := v[token]; ok {
 		return id, nil
 	}
+	if token == "being asked about" {
+		return auth.Identity{}, auth.Refuse(auth.IssuerUnavailable, "try again")
+	}
 	return auth.Identity{}, errors.New("refused")
 }
 
@@ -26,6 +29,7 @@ func (v verifier) Verify(token, _ string, _ time.Time) (auth.Identity, error) {
 func TestAuth(t *testing.T) {
 	const (
 		success = `{"type":"ack","ackId":1,"success":true}`
+		later   = `{"type":"ack","ackId":1,"success":false,"error":{"name":"InternalServerError","message":"the token's issuer has not answered yet, try again"}}`
 		refused = `{"type":"ack","ackId":1,"success":false,"error":{"name":"Unauthorized","message":"the token was refused"}}`
 	)
 	for _, c := range []struct {
@@ -37,6 +41,7 @@ func TestAuth(t *testing.T) {
 		{"another user's", refused, true},
 		{"nobody's", refused, true},
 		{"unknown", refused, true},
+		{"being asked about", later, true},
 	} {
 		t.Run(c.token, func(t *testing.T) {
 			w := newWorld(t, 1, hub.Tenant{})

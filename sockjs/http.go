@@ -12,14 +12,11 @@ import (
 
 	"sluice/engine"
 	"sluice/frame"
+	"sluice/internal/cors"
 )
 
-// What the protocol says about caching: never, or for a year.
-const (
-	cacheNever = "no-store, no-cache, no-transform, must-revalidate, max-age=0"
-	cacheYear  = "public, max-age=31536000"
-	year       = 365 * 24 * time.Hour
-)
+// cacheNever is what the protocol says about caching where it is not for a year.
+const cacheNever = "no-store, no-cache, no-transform, must-revalidate, max-age=0"
 
 const (
 	typeText   = "text/plain; charset=UTF-8"
@@ -59,7 +56,7 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request, t target) {
 			io.WriteString(w, "Welcome to SockJS!\n")
 		}
 	case t.what == "info":
-		if allowed(w, r, http.MethodGet, http.MethodOptions) && !preflight(w, r, http.MethodGet) {
+		if allowed(w, r, http.MethodGet, http.MethodOptions) && !cors.Preflight(w, r, http.MethodGet) {
 			serveInfo(w, r)
 		}
 	case t.what == "websocket":
@@ -80,13 +77,13 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, t target) 
 		return
 	}
 	if send, ok := sends[t.what]; ok && (s.cfg.Legacy || !send.legacy) {
-		if allowed(w, r, http.MethodPost, send.preflight) && !preflight(w, r, http.MethodPost) {
+		if allowed(w, r, http.MethodPost, send.preflight) && !cors.Preflight(w, r, http.MethodPost) {
 			s.serveSend(w, r, t, &send)
 		}
 		return
 	}
 	if tr, ok := transports[t.what]; ok && (s.cfg.Legacy || !tr.legacy) {
-		if allowed(w, r, tr.method, tr.preflight) && !preflight(w, r, tr.method) {
+		if allowed(w, r, tr.method, tr.preflight) && !cors.Preflight(w, r, tr.method) {
 			s.serveReceive(w, r, t, tr)
 		}
 		return
@@ -126,40 +123,9 @@ func allowed(w http.ResponseWriter, r *http.Request, methods ...string) bool {
 	return false
 }
 
-// cors lets pages of other origins, which AllowOrigin has judged, read the answer.
-func cors(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	h.Set("Vary", "Origin")
-	if origin := r.Header.Get("Origin"); origin != "" {
-		h.Set("Access-Control-Allow-Origin", origin)
-		h.Set("Access-Control-Allow-Credentials", "true")
-	} else {
-		h.Set("Access-Control-Allow-Origin", "*")
-	}
-	if wanted := r.Header.Get("Access-Control-Request-Headers"); wanted != "" {
-		h.Set("Access-Control-Allow-Headers", wanted)
-	}
-}
-
-// preflight answers a browser that asks whether it may ask with a method; true if
-// it was that.
-func preflight(w http.ResponseWriter, r *http.Request, method string) bool {
-	if r.Method != http.MethodOptions {
-		return false
-	}
-	cors(w, r)
-	h := w.Header()
-	h.Set("Cache-Control", cacheYear)
-	h.Set("Expires", time.Now().Add(year).UTC().Format(http.TimeFormat))
-	h.Set("Access-Control-Max-Age", strconv.Itoa(int(year/time.Second)))
-	h.Set("Access-Control-Allow-Methods", "OPTIONS, "+method)
-	w.WriteHeader(http.StatusNoContent)
-	return true
-}
-
 // serveInfo tells what there is.
 func serveInfo(w http.ResponseWriter, r *http.Request) {
-	cors(w, r)
+	cors.Allow(w, r)
 	w.Header().Set("Cache-Control", cacheNever)
 	w.Header().Set("Content-Type", typeJSON)
 	var entropy [4]byte
@@ -185,7 +151,7 @@ var sends = map[string]send{
 // had them: a client has one such request under way, so they stay in order, and one
 // that sends faster than it is served waits.
 func (s *Server) serveSend(w http.ResponseWriter, r *http.Request, t target, how *send) {
-	cors(w, r)
+	cors.Allow(w, r)
 	w.Header().Set("Cache-Control", cacheNever)
 	w.Header().Set("Content-Type", typeText)
 	n, _ := s.find(r, t.key())

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"sluice/internal/cors"
 )
 
 // TestPages is what belongs to no session.
@@ -69,7 +71,7 @@ func TestCORS(t *testing.T) {
 				h.Get("Vary") != "Origin" || h.Get("Access-Control-Allow-Headers") != "X-A, X-B" {
 				t.Errorf("%s %s from %q: %v", method, path, tt.origin, h)
 			}
-			if want := map[bool]string{true: cacheYear, false: cacheNever}[method == "OPTIONS"]; h.Get("Cache-Control") != want {
+			if want := map[bool]string{true: cors.CacheYear, false: cacheNever}[method == "OPTIONS"]; h.Get("Cache-Control") != want {
 				t.Errorf("%s %s: Cache-Control %q", method, path, h.Get("Cache-Control"))
 			}
 		}

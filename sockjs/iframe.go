@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"regexp"
 	"time"
+
+	"sluice/internal/cors"
 )
 
 // iframePath matches the names of the page, which hold a version to get past
@@ -21,8 +23,8 @@ func (s *Server) serveIframe(w http.ResponseWriter, r *http.Request) {
 	sum := sha256.Sum256([]byte(page))
 	tag := `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`
 	h := w.Header()
-	h.Set("Cache-Control", cacheYear)
-	h.Set("Expires", time.Now().Add(year).UTC().Format(http.TimeFormat))
+	h.Set("Cache-Control", cors.CacheYear)
+	h.Set("Expires", time.Now().Add(cors.Year).UTC().Format(http.TimeFormat))
 	h.Set("ETag", tag)
 	if r.Header.Get("If-None-Match") == tag {
 		w.WriteHeader(http.StatusNotModified)

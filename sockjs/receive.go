@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"sluice/internal/cors"
 )
 
 // transport is one way in which clients get messages.
@@ -127,7 +129,7 @@ const maxIgnored = 4 << 10
 // serveReceive is a request that waits for messages. The first one opens the
 // session.
 func (s *Server) serveReceive(w http.ResponseWriter, r *http.Request, t target, tr *transport) {
-	cors(w, r)
+	cors.Allow(w, r)
 	w.Header().Set("Cache-Control", cacheNever)
 	callback := ""
 	if tr.callback {
@@ -157,7 +159,7 @@ func (s *Server) serveReceive(w http.ResponseWriter, r *http.Request, t target, 
 		s.answer(r.Context(), n, &a)
 		return
 	}
-	admission, refusal := s.admit(r, t.hub)
+	admission, refusal := s.admitPatiently(r, t.hub)
 	if refusal == nil {
 		n, refusal = s.create(r, t, tr.label, admission)
 	}
@@ -205,7 +207,7 @@ func (s *Server) answer(ctx context.Context, n *session, a *answer) {
 		text, last := n.next(scratch[:0])
 		if len(text) == 0 {
 			select {
-			case <-n.wake:
+			case <-n.Wake():
 				continue
 			case <-ctx.Done():
 				continue

@@ -8,12 +8,15 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"sluice/auth"
 	"sluice/engine"
 	"sluice/hub"
 	"sluice/hub/wire"
+	"sluice/internal/later"
 	"sluice/internal/testkit"
 )
 
@@ -67,14 +70,20 @@ type rig struct {
 	hub    *hub.Hub
 	base   string
 
+	room   later.Room
+	answer *later.Event // that clients with a token slow… wait for
+	known  atomic.Bool  // it is there
+
 	mu      sync.Mutex
 	refused map[string]int // guarded by mu
 	dropped map[string]int // guarded by mu
 }
 
-// newRig lets everybody in whose query says token=good.
+// newRig lets everybody in whose query says token=good, and token=slow when that is
+// known.
 func newRig(t *testing.T, cfg Config) *rig {
-	r := &rig{T: t, loop: newLoop(t), refused: map[string]int{}, dropped: map[string]int{}}
+	r := &rig{T: t, loop: newLoop(t), refused: map[string]int{}, dropped: map[string]int{}, room: later.Room{Most: 2}}
+	r.answer = later.NewEvent(&r.room)
 	node := hub.New(hub.Config{CreateOnFirstUse: true, Defaults: hub.Tenant{}}.WithDefaults(), 1)
 	r.hub, _ = node.Hub("chat")
 	permissions, _ := auth.CompileRoles([]string{"sluice.joinLeaveGroup", "sluice.sendToGroup"})
@@ -82,7 +91,11 @@ func newRig(t *testing.T, cfg Config) *rig {
 		Loops:       []hub.Loop{r.loop},
 		AllowOrigin: func(_, origin, _ string) bool { return origin != "https://evil.example" },
 		Admit: func(req *http.Request, _ string, offered []string) (Admission, *engine.Refusal) {
-			if !strings.HasPrefix(req.URL.Query().Get("access_token"), "good") {
+			token := req.URL.Query().Get("access_token")
+			if token == "slow" && !r.known.Load() {
+				return Admission{}, &engine.Refusal{Status: http.StatusServiceUnavailable, Label: "issuer_unavailable", Reason: "not known yet", RetryAfter: time.Second, Later: r.answer}
+			}
+			if !strings.HasPrefix(token, "good") && token != "slow" {
 				return Admission{}, &engine.Refusal{Status: http.StatusUnauthorized, Label: "token_missing", Reason: "no token"}
 			}
 			g, subprotocol, ok := wire.Select(offered, false)

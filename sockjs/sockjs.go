@@ -9,6 +9,7 @@
 package sockjs
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -24,6 +25,7 @@ import (
 	"sluice/frame"
 	"sluice/hub"
 	"sluice/internal/budget"
+	"sluice/internal/outbox"
 )
 
 // Admission is a yes to a client.
@@ -44,8 +46,11 @@ type Options struct {
 	Loops []hub.Loop
 	// Admit judges whoever wants to open a session of a hub, in one of the
 	// subprotocols that it offers; none is for bare messages. It is called by any
-	// goroutine and on the loops, and must not block.
-	Admit func(r *http.Request, hub string, offered []string) (Admission, *engine.Refusal)
+	// goroutine and on the loops, and must not block. Where its refusal has a Later,
+	// a client over HTTP waits for that, for Patience at the most, and is judged
+	// again; 10 s if that is zero.
+	Admit    func(r *http.Request, hub string, offered []string) (Admission, *engine.Refusal)
+	Patience time.Duration
 	// AllowOrigin tells whether pages of an origin may use a hub.
 	AllowOrigin func(hub, origin, host string) bool
 	// Cookie is the name of the cookie that may carry the token.
@@ -59,11 +64,15 @@ type Options struct {
 // on the event loops.
 type Server struct {
 	// static
-	cfg      Config
-	options  Options
-	dropped  func(reason string)
-	queued   *budget.Budget
-	stopped  chan struct{} // closed with Close
+	cfg     Config
+	options Options
+	dropped func(reason string)
+	queued  *budget.Budget
+	stopped chan struct{} // closed with Close
+
+	arrivals     context.Context // ends when nobody new is let in: with Drain, or Close
+	stopArrivals context.CancelFunc
+
 	stop     sync.Once
 	next     atomic.Uint32 // which loop gets the next session
 	draining atomic.Bool
@@ -83,7 +92,11 @@ func New(cfg Config, o Options) *Server {
 		o.Dropped = func(string) {}
 	}
 	cfg = cfg.WithDefaults()
+	o.Patience = cmp.Or(o.Patience, 10*time.Second)
+	arrivals, stopArrivals := context.WithCancel(context.Background())
 	return &Server{
+		arrivals: arrivals, stopArrivals: stopArrivals,
+
 		cfg:      cfg,
 		options:  o,
 		dropped:  o.Dropped,
@@ -137,8 +150,11 @@ func (s *Server) create(r *http.Request, t target, transport string, a Admission
 	}
 	n := &session{
 		server: s, key: t.key(), hubName: auth.CanonicalHub(t.hub), transport: transport, proof: s.proof(r), loop: loop,
-		wake: make(chan struct{}, 1), attached: true,
+		attached: true,
 	}
+	n.Outbox = outbox.New(outbox.Options{
+		Limit: s.cfg.MaxQueueBytes, Node: s.queued, Dropped: s.dropped, Closed: func() { n.leave(false) },
+	})
 	s.mu.Lock()
 	_, exists := s.sessions[n.key]
 	full := len(s.sessions) >= s.cfg.MaxSessions
@@ -210,25 +226,14 @@ func (s *Server) QueuedBytes() int64 { return s.queued.Used() }
 // have fetched it, or had the time to.
 func (s *Server) Drain(ctx context.Context, window, reconnectAfter time.Duration) {
 	s.draining.Store(true)
+	s.stopArrivals()
 	s.mu.Lock()
 	leaving := make([]*session, 0, len(s.sessions))
 	for _, n := range s.sessions {
 		leaving = append(leaving, n)
 	}
 	s.mu.Unlock()
-	if len(leaving) == 0 {
-		return
-	}
-	pause := time.NewTicker(max(time.Microsecond, window/time.Duration(len(leaving))))
-	defer pause.Stop()
-	for _, n := range leaving {
-		n.drain(reconnectAfter)
-		select {
-		case <-pause.C:
-		case <-ctx.Done():
-			return
-		}
-	}
+	outbox.Spread(ctx, window, leaving, func(n *session) { n.drain(reconnectAfter) })
 }
 
 // drain tells the client of one session that the node goes away.
@@ -243,6 +248,7 @@ func (s *session) drain(reconnectAfter time.Duration) {
 
 // Close ends what is left, without a word. The event loops may be gone.
 func (s *Server) Close() {
+	s.stopArrivals()
 	s.stop.Do(func() { close(s.stopped) })
 	s.mu.Lock()
 	left := make([]*session, 0, len(s.sessions))

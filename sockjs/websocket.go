@@ -106,6 +106,14 @@ func (s *Server) admit(r *http.Request, hub string) (Admission, *engine.Refusal)
 	return a, refusal
 }
 
+// admitPatiently is admit for a goroutine of net/http, which may wait. There are no
+// more of them than connections of HTTP, and their clients may go away meanwhile.
+func (s *Server) admitPatiently(r *http.Request, hub string) (Admission, *engine.Refusal) {
+	return engine.Patiently(s.arrivals, r, s.options.Patience, func(r *http.Request) (Admission, *engine.Refusal) {
+		return s.admit(r, hub)
+	})
+}
+
 // socket is a SockJS WebSocket: the endpoint of a connection of the engine, and the
 // hub's link, with the framing of SockJS between them. It belongs to the loop.
 type socket struct {

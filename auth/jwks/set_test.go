@@ -5,8 +5,10 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -99,24 +101,121 @@ func TestSetAsksForMissingKeysAtMostOnceInAWhile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &provider{answer: one}
 		s := running(t, p)
-		if s.Missing() {
-			t.Error("a key is said to come right after the provider was asked")
-		}
 		p.says(two)
-		after(minInterval)
-		for range 100 {
-			if !s.Missing() {
+		for i := range 100 {
+			if _, soon := s.Missing(strconv.Itoa(i)); !soon {
 				t.Error("a missing key is not asked for")
 			}
 		}
-		synctest.Wait()
+		after(minInterval - 1)
+		s.expect(t, "one")
+		after(1)
 		s.expect(t, "two")
-		for range 101 {
-			s.Missing()
+		for i := range 101 {
+			s.Missing(strconv.Itoa(1000 + i))
 			after(minInterval / 100)
 		}
 		if n := p.asked(); n != 3 {
 			t.Errorf("asked %d times, want 3: at the start, once for a hundred, and after %v", n, minInterval)
+		}
+	})
+}
+
+// waiter counts how often it was woken.
+type waiter struct {
+	woken atomic.Int32
+	stop  func()
+}
+
+func (s *Set) waiter(t *testing.T, id string) *waiter {
+	t.Helper()
+	answer, soon := s.Missing(id)
+	if !soon || answer == nil {
+		t.Fatalf("%q: soon %v, to be waited for: %v", id, soon, answer != nil)
+	}
+	w := &waiter{}
+	var ok bool
+	if w.stop, ok = answer.Wait(func() { w.woken.Add(1) }); !ok {
+		t.Fatal("no place to wait")
+	}
+	return w
+}
+
+// TestMissingKeysAreWaitedFor: for the next answer, and no longer where the key is
+// made up.
+func TestMissingKeysAreWaitedFor(t *testing.T) {
+	one, two := set(edJWK(t, `,"kid":"one"`)), set(edJWK(t, `,"kid":"two"`))
+	synctest.Test(t, func(t *testing.T) {
+		p := &provider{answer: one}
+		s := running(t, p)
+		p.says(two)
+		genuine, madeUp, gone := s.waiter(t, "two"), s.waiter(t, "x"), s.waiter(t, "y")
+		gone.stop()
+		after(minInterval - 1)
+		if genuine.woken.Load() != 0 {
+			t.Error("woken before there was an answer")
+		}
+		after(1)
+		if genuine.woken.Load() != 1 || madeUp.woken.Load() != 1 || gone.woken.Load() != 0 || s.room.Waiting() != 0 {
+			t.Errorf("woken %d, %d and %d times", genuine.woken.Load(), madeUp.woken.Load(), gone.woken.Load())
+		}
+		s.expect(t, "two")
+		if _, soon := s.Missing("x"); soon {
+			t.Error("a name that the answer did not have is waited for again")
+		}
+		if _, soon := s.Missing("z"); !soon {
+			t.Error("another name is not")
+		}
+		after(minInterval)
+		s.waiter(t, "x") // the next answer may have it
+	})
+}
+
+// TestWaitersAreBounded: in number, and in the names that are remembered for them.
+func TestWaitersAreBounded(t *testing.T) {
+	one := set(edJWK(t, `,"kid":"one"`))
+	synctest.Test(t, func(t *testing.T) {
+		p := &provider{answer: one}
+		s := running(t, p)
+		for i := range maxWaiting {
+			s.waiter(t, strconv.Itoa(i))
+		}
+		if answer, soon := s.Missing("1000"); !soon || answer != nil {
+			t.Error("one name more is remembered")
+		}
+		answer, _ := s.Missing("1")
+		if _, ok := answer.Wait(func() {}); ok {
+			t.Error("one more may wait")
+		}
+		after(minInterval)
+		if s.room.Waiting() != 0 || len(s.wanted) != 0 {
+			t.Errorf("%d wait, %d names after an answer", s.room.Waiting(), len(s.wanted))
+		}
+	})
+}
+
+// TestBreaker: nobody waits for a provider that fails again and again, and
+// everybody is woken each time it does.
+func TestBreaker(t *testing.T) {
+	one := set(edJWK(t, `,"kid":"one"`))
+	synctest.Test(t, func(t *testing.T) {
+		p := &provider{}
+		s := running(t, p)
+		for n := 1; n < tripAfter; n++ {
+			w := s.waiter(t, "one")
+			after(minInterval)
+			if w.woken.Load() != 1 || s.BreakerOpen() != (n+1 == tripAfter) {
+				t.Fatalf("after %d failures: woken %d times, open %v", n+1, w.woken.Load(), s.BreakerOpen())
+			}
+		}
+		if answer, soon := s.Missing("one"); !soon || answer != nil {
+			t.Errorf("with an open breaker: soon %v, to be waited for: %v", soon, answer != nil)
+		}
+		p.says(one)
+		after(minInterval) // somebody has asked, so it is not minutes
+		s.expect(t, "one")
+		if s.BreakerOpen() {
+			t.Error("open after a good answer")
 		}
 	})
 }

@@ -42,6 +42,10 @@ func (l *Loop) Open(plan func() Plan) {
 	})
 }
 
+// Connect opens one connection more on this loop, now: it takes no place among those
+// that may be opening.
+func (l *Loop) Connect(plan Plan) { l.connect(plan, nil) }
+
 // openMore begins what the limits allow.
 func (l *Loop) openMore() {
 	openings := l.openings

@@ -31,12 +31,18 @@ type apiClient struct {
 	key, keyFile       string
 	json               bool
 	timeout            time.Duration
+
+	wholeNode bool // without a hub the calls are about the node
 }
 
 func (c *apiClient) register(fs *flag.FlagSet) {
 	fs.StringVar(&c.endpoint, "endpoint", "http://127.0.0.1:8081", "`address` of the node's HTTP API: its operations listener or, with api.public, one for clients")
 	fs.StringVar(&c.audience, "audience", "", "the node's public `address`, where auth.endpoints is set and --endpoint is another (default --endpoint)")
-	fs.StringVar(&c.hub, "hub", "", "the `hub` (required)")
+	if c.wholeNode {
+		fs.StringVar(&c.hub, "hub", "", "the `hub` (default: all hubs of the node)")
+	} else {
+		fs.StringVar(&c.hub, "hub", "", "the `hub` (required)")
+	}
 	fs.StringVar(&c.key, "key", "", "a `secret` the node verifies with (others on this machine can see it: prefer --key-file or "+keyVariable+")")
 	fs.StringVar(&c.keyFile, "key-file", "", "read the secret from this `file`")
 	fs.BoolVar(&c.json, "json", false, "print the answer as JSON")
@@ -52,6 +58,7 @@ func (c *apiClient) check() error {
 	c.endpoint = strings.TrimSuffix(c.endpoint, "/")
 	c.audience = strings.TrimSuffix(cmp.Or(c.audience, c.endpoint), "/")
 	switch {
+	case c.hub == "" && c.wholeNode:
 	case c.hub == "":
 		return usageError{errors.New("--hub is missing")}
 	case !auth.ValidHub(c.hub):
@@ -107,17 +114,21 @@ func (e *apiError) Error() string {
 // call makes a call and returns the body of its answer.
 func (c *apiClient) call(r request) ([]byte, error) {
 	path := "/api/hubs/" + url.PathEscape(c.hub)
-	token, err := auth.MintCall([]byte(c.key), c.audience+path, time.Minute, time.Now())
+	if c.hub == "" {
+		path = "/api/node"
+	}
+	path += r.path
+	if len(r.query) > 0 {
+		path += "?" + r.query.Encode()
+	}
+	// A token for this call alone: the hub may take no other.
+	token, err := auth.MintSingleCall([]byte(c.key), r.method, c.audience+path, r.body, time.Minute, time.Now())
 	if err != nil {
 		return nil, usageError{err}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
 	defer cancel()
-	target := c.endpoint + path + r.path
-	if len(r.query) > 0 {
-		target += "?" + r.query.Encode()
-	}
-	req, err := http.NewRequestWithContext(ctx, r.method, target, bytes.NewReader(r.body))
+	req, err := http.NewRequestWithContext(ctx, r.method, c.endpoint+path, bytes.NewReader(r.body))
 	if err != nil {
 		return nil, usageError{err}
 	}

@@ -30,7 +30,7 @@ func startAPINode(t *testing.T) *apiNode {
 		Ops:    "127.0.0.1:0",
 		Drain:  config.Drain{Grace: time.Millisecond, Window: 10 * time.Millisecond},
 		Auth:   auth.Config{Keys: []auth.Key{{Secret: testKey}}, Endpoints: []string{"https://chat.example.com"}},
-		Hub:    hub.Config{CreateOnFirstUse: true, Defaults: hub.Tenant{Presence: true}},
+		Hub:    hub.Config{CreateOnFirstUse: true, Defaults: hub.Tenant{Presence: true, SingleUseAPITokens: true}},
 	}
 	if err := config.Check(&cfg); err != nil {
 		t.Fatal(err)
@@ -120,6 +120,10 @@ func TestAPICommands(t *testing.T) {
 	n.want(t, "removed\n", "connections", "leave", "--connection", a)
 	n.want(t, "removed\n", "users", "leave", "--user", "bob")
 	n.want(t, "", "groups", "members", "--group", "a/b")
+	n.want(t, "added\n", "addresses", "add", "--list", "deny", "--range", "192.0.2.0/24")
+	n.want(t, "deny\t192.0.2.0/24\n", "addresses", "rules")
+	n.want(t, "removed\n", "addresses", "remove", "--list", "deny", "--range", "192.0.2.0/24")
+	n.want(t, "", "addresses", "rules")
 
 	n.want(t, "closed\n", "close", "--connection", a, "--reason", "enough")
 	read(alice, `"message":"enough"`)

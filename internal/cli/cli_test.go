@@ -56,6 +56,10 @@ func TestCommandLine(t *testing.T) {
 		{"argument", []string{"check", "x.yaml"}, "", `sluice check: unexpected argument "x.yaml"; --help tells the flags`, exitUsage},
 		{"version", []string{"version"}, "sluice", "", exitOK},
 
+		{"explain", []string{"explain", "--key", testKey, "--hub", "chat", "--ip", "192.0.2.1", "--set", `access.rules.deny=["192.0.2.0/24"]`},
+			"address  REFUSED  access.rules.deny: 192.0.2.1 is in 192.0.2.0/24", "sluice explain: the client would be refused", exitError},
+		{"explain a bad action", []string{"explain", "--key", testKey, "--hub", "chat", "--action", "shout"}, "", `--action: "shout" is none of`, exitUsage},
+
 		{"serve without anything", []string{"serve"}, "", "sluice serve: give --config FILE, or --dev to try Sluice on this machine", exitUsage},
 		{"serve with problems", []string{"serve", "--ops", "x"}, "", "flag --ops: ops: \"x\" is not an address", exitUsage},
 		{"two bases", []string{"serve", "--dev", "--config", "x"}, "", "--dev and --config exclude each other", exitUsage},

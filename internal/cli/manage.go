@@ -14,6 +14,7 @@ import (
 type manageCommand struct {
 	name, help string
 	verbs      []verb
+	wholeNode  bool // see apiClient
 }
 
 // verb is what a manageCommand can do.
@@ -33,14 +34,17 @@ func (t targets) escaped(name string) string { return url.PathEscape(*t[name]) }
 
 // targetFlags are the help texts.
 var targetFlags = map[string]string{
+	"address":    "the `address`",
 	"connection": "the `id` of the connection",
 	"group":      "the `name` of the group",
+	"list":       "the `list`: allow, deny, shadow_allow or shadow_deny",
 	"permission": "the `permission`, joinLeaveGroup or sendToGroup",
+	"range":      "a `range` of addresses, such as 192.0.2.0/24, or a single address",
 	"reason":     "what the clients are told, at most 123 bytes",
 	"user":       "the `id` of the user",
 }
 
-var groupsCommand = manageCommand{"groups", "Lists and changes who is in a group.", []verb{
+var groupsCommand = manageCommand{name: "groups", help: "Lists and changes who is in a group.", verbs: []verb{
 	{"members", "list the connections in a group", "group", func(c *apiClient, t targets) error {
 		return c.list("/groups/" + t.escaped("group") + "/connections")
 	}},
@@ -63,7 +67,7 @@ func memberPath(t targets) string {
 	return "/groups/" + t.escaped("group") + "/connections/" + t.escaped("connection")
 }
 
-var usersCommand = manageCommand{"users", "Lists and changes what is about a user.", []verb{
+var usersCommand = manageCommand{name: "users", help: "Lists and changes what is about a user.", verbs: []verb{
 	{"connections", "list the connections of a user", "user", func(c *apiClient, t targets) error {
 		return c.list("/users/" + t.escaped("user") + "/connections")
 	}},
@@ -75,7 +79,7 @@ var usersCommand = manageCommand{"users", "Lists and changes what is about a use
 	}},
 }}
 
-var connectionsCommand = manageCommand{"connections", "Asks about and changes one connection.", []verb{
+var connectionsCommand = manageCommand{name: "connections", help: "Asks about and changes one connection.", verbs: []verb{
 	{"exists", "ask whether it is open; exit status 1 if not", "connection", func(c *apiClient, t targets) error {
 		return c.done(request{method: "HEAD", path: "/connections/" + t.escaped("connection")}, "open")
 	}},
@@ -117,14 +121,18 @@ func (m *manageCommand) run(env *Env, args []string) error {
 	}
 	for _, v := range m.verbs {
 		if v.name == args[0] {
-			return v.do(env, "sluice "+m.name+" "+v.name, args[1:])
+			return v.do(&apiClient{env: env, wholeNode: m.wholeNode}, "sluice "+m.name+" "+v.name, args[1:])
 		}
 	}
 	return usageError{fmt.Errorf("there is no %q; `sluice %s help` lists what there is", args[0], m.name)}
 }
 
 func (m *manageCommand) usage(w io.Writer) {
-	fmt.Fprintf(w, "%s\n\nusage: sluice %s VERB --hub HUB [flags]\n\n", m.help, m.name)
+	flags := "--hub HUB [flags]"
+	if m.wholeNode {
+		flags = "[--hub HUB] [flags]"
+	}
+	fmt.Fprintf(w, "%s\n\nusage: sluice %s VERB %s\n\n", m.help, m.name, flags)
 	for _, v := range m.verbs {
 		fmt.Fprintf(w, "  %-11s %s\n", v.name, v.help)
 	}
@@ -132,15 +140,14 @@ func (m *manageCommand) usage(w io.Writer) {
 }
 
 // do parses the flags of a verb and runs it.
-func (v *verb) do(env *Env, name string, args []string) error {
-	c := &apiClient{env: env}
+func (v *verb) do(c *apiClient, name string, args []string) error {
 	fs := flag.NewFlagSet(name, flag.ContinueOnError)
 	c.register(fs)
 	t := targets{}
 	for _, name := range strings.FieldsFunc(v.flags, func(r rune) bool { return strings.ContainsRune(" |?", r) }) {
 		t[name] = fs.String(name, "", targetFlags[name])
 	}
-	if err := parseFlags(env, fs, args); err != nil {
+	if err := parseFlags(c.env, fs, args); err != nil {
 		return err
 	}
 	for flags := range strings.FieldsSeq(v.flags) {

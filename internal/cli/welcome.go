@@ -22,6 +22,9 @@ func welcome(w io.Writer, cfg config.Config, addrs []net.Addr) error {
 	if addr == "" {
 		return nil // unix sockets only: nothing to paste into a browser or wscat
 	}
+	if len(cfg.Auth.Keys) == 0 {
+		return nil // tokens come from a provider
+	}
 	reach := "on this machine only"
 	if exposed(addrs) {
 		reach = "AND CAN BE REACHED FROM THE NETWORK"

@@ -11,12 +11,16 @@ import (
 	"strings"
 	"time"
 
+	"sluice/access"
 	"sluice/api"
+	"sluice/api/login"
 	"sluice/auth"
 	"sluice/engine"
 	"sluice/hub"
 	"sluice/internal/logs"
+	"sluice/internal/overload"
 	"sluice/sockjs"
+	"sluice/sse"
 )
 
 // Config is the configuration of a node. The zero value of a field means its
@@ -27,9 +31,13 @@ type Config struct {
 	Listen []string `yaml:"listen"`
 
 	// Ops is the address of the operations listener, /healthz, /readyz and
-	// /metrics. It asks for no credentials: keep it off the internet. Default:
-	// "127.0.0.1:8081".
+	// /metrics. It asks for no credentials unless ops_login says so: keep it off
+	// the internet. Default: "127.0.0.1:8081".
 	Ops string `yaml:"ops"`
+
+	// OpsLogin asks for a login at an identity provider before the operations
+	// pages are shown.
+	OpsLogin login.Config `yaml:"ops_login"`
 
 	// OpsPprof serves Go's profiles under /debug/pprof/ on the operations
 	// listener. Default: false. They show memory contents, and taking one
@@ -60,6 +68,16 @@ type Config struct {
 	// Memory turns the garbage collector.
 	Memory Memory `yaml:"memory"`
 
+	// Access says which addresses may come, how often, and how many of one.
+	Access access.Config `yaml:"access"`
+
+	// Overload says when the node has too much to do. Above a mark it refuses new
+	// clients and publications of back ends with 503; where it stays above it for
+	// three seconds more, the clients that do not keep up are closed, the longest
+	// queues first, a part each second; three seconds below nine tenths of the mark
+	// it takes everything again.
+	Overload overload.Config `yaml:"overload"`
+
 	// Auth says who may come in.
 	Auth auth.Config `yaml:"auth"`
 
@@ -72,6 +90,13 @@ type Config struct {
 
 	// SockJS lets clients in that cannot open a WebSocket.
 	SockJS sockjs.Config `yaml:"sockjs"`
+
+	// SSE serves Server-Sent Events, for clients that only receive.
+	SSE sse.Config `yaml:"sse"`
+
+	// Landing turns the pages on the addresses for clients that are for people and
+	// load balancers.
+	Landing api.LandingConfig `yaml:"landing"`
 
 	// Engine turns the event loops: limits, timeouts, compression.
 	Engine engine.Config `yaml:"engine"`
@@ -104,6 +129,8 @@ func (c *Config) Validate(report func(key, problem string)) {
 	switch p := c.EchoPath; {
 	case p == "/client" || strings.HasPrefix(p, "/client/"):
 		report("echo_path", fmt.Sprintf("%q is where clients connect, with a token; choose another path", p))
+	case strings.HasPrefix(p, "/sse/") && c.SSE.Enable:
+		report("echo_path", fmt.Sprintf("%q is where Server-Sent Events are served; choose another path", p))
 	case p != "" && p[0] != '/':
 		report("echo_path", fmt.Sprintf("%q does not begin with a slash", p))
 	}
@@ -133,6 +160,7 @@ func (c Config) WithDefaults() Config {
 		c.Listen = []string{":8080"}
 	}
 	c.Ops = cmp.Or(c.Ops, "127.0.0.1:8081")
+	c.OpsLogin = c.OpsLogin.WithDefaults()
 	c.Log = c.Log.WithDefaults()
 	c.TLS = c.TLS.WithDefaults()
 	c.Drain.Grace = cmp.Or(c.Drain.Grace, 5*time.Second)
@@ -142,7 +170,10 @@ func (c Config) WithDefaults() Config {
 	c.Hub = c.Hub.WithDefaults()
 	c.API = c.API.WithDefaults()
 	c.SockJS = c.SockJS.WithDefaults()
+	c.SSE = c.SSE.WithDefaults()
 	c.Engine = c.Engine.WithDefaults()
+	c.Access = c.Access.WithDefaults(c.Engine.MaxPendingHandshakes, c.Engine.MaxHTTPConnections)
+	c.Overload = c.Overload.WithDefaults(c.Engine.MaxNodeQueueBytes)
 	return c
 }
 

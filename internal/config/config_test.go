@@ -89,6 +89,8 @@ func TestOverride(t *testing.T) {
 func TestValidate(t *testing.T) {
 	for _, tt := range []struct{ name, yaml, want string }{
 		{"drain", "drain: {window: -1s}", "f:1: drain.window: -1s is negative (0 means the default)"},
+		{"echo path of events", "echo_path: /sse/echo\nsse: {enable: true}", `f:1: echo_path: "/sse/echo" is where Server-Sent Events are served; choose another path`},
+		{"address of the documentation", "landing: {docs_url: docs.example.com}", `f:1: landing.docs_url: "docs.example.com" is not an address that begins with https:// or http://`},
 		{"echo path", "echo_path: echo", `f:1: echo_path: "echo" does not begin with a slash`},
 		{"no port", `listen: ["8080"]`, `f:1: listen[0]: "8080" is not an address; write host:port, as ":8080", "127.0.0.1:8080" or "[::1]:8080"`},
 		{"empty port", `listen: ["localhost:"]`, `f:1: listen[0]: "localhost:": the port is not between 0 and 65535`},
@@ -110,6 +112,11 @@ func TestValidate(t *testing.T) {
 		{"a proxy to nowhere", `proxy: {listen: [":81"], trusted: [10.0.0.0/8]}`,
 			`f:1: proxy.listen[0]: ":81" is not one of the addresses in listen and tls.listen; write it as it stands there`},
 		{"a proxy that is no range", `proxy: {trusted: [10.0.0.1]}`, `f:1: proxy.trusted[0]: netip.ParsePrefix("10.0.0.1"): no '/'`},
+		{"limits", "hub: {defaults: {max_messages_per_second_per_connection: -1}}\napi: {token_window: 1ms, max_used_tokens: -1}\noverload: {loop_lag: 1ms}",
+			"f:1: hub.defaults.max_messages_per_second_per_connection: -1 is negative (0 means the default)\n" +
+				"f:2: api.max_used_tokens: -1 is not between 1 and 100000000 (0 means the default)\n" +
+				"f:2: api.token_window: 1ms is not between 1s and 24h0m0s (0 means the default)\n" +
+				"f:3: overload.loop_lag: 1ms is not more than one turn of a busy loop may take; 100ms is the least"},
 		{"apart", `{listen: ["127.0.0.1:80", "[::1]:80", ":0", ":0", "unix:/a", "unix:/b"], ops: ":81"}`, ""},
 		{"socket path of full length", `listen: ["unix:/` + strings.Repeat("x", 106) + `"]`, ""},
 	} {
@@ -122,11 +129,13 @@ func TestValidate(t *testing.T) {
 	}
 }
 
+const withLogin = "ops_login:\n  issuer: https://login.example.com\n  client_id: ops\n  url: https://ops.example.com\n  allow: {subjects: [\"*\"]}"
+
 func TestWarnings(t *testing.T) {
 	for _, tt := range []struct{ name, yaml, want string }{
 		{"none", "hub: {hubs: {chat: {}}}", ""},
 		{"operations for all", "hub: {hubs: {chat: {}}}\nops: \":8081\"",
-			`f:2: ops: ":8081" is reachable from other machines and asks for no credentials; make sure that a firewall keeps it off the internet`},
+			`f:2: ops: ":8081" is reachable from other machines and asks for no credentials; make sure that a firewall keeps it off the internet, or set ops_login`},
 		{"operations on loopback", "hub: {hubs: {chat: {}}}\nops: \"[::1]:8081\"", ""},
 		{"operations on localhost", "hub: {hubs: {chat: {}}}\nops: \"localhost:8081\"", ""},
 		{"echo", "hub: {hubs: {chat: {}}}\necho_path: /echo", "f:2: echo_path: anybody can connect to /echo, without a token"},
@@ -134,8 +143,11 @@ func TestWarnings(t *testing.T) {
 			"f:2: drain.window: to stop takes up to 5m15s with drain.grace and 10s for slow clients, longer than systemd (90s) and Kubernetes (30s) wait before they kill; raise TimeoutStopSec or terminationGracePeriodSeconds"},
 		{"drain that just ends in time", "hub: {hubs: {chat: {}}}\ndrain: {grace: 20s, window: 1m}", ""},
 		{"profiles for all", "hub: {hubs: {chat: {}}}\nops: \":8081\"\nops_pprof: true",
-			`f:2: ops: ":8081" is reachable from other machines and asks for no credentials; make sure that a firewall keeps it off the internet` + "\n" +
+			`f:2: ops: ":8081" is reachable from other machines and asks for no credentials; make sure that a firewall keeps it off the internet, or set ops_login` + "\n" +
 				"f:3: ops_pprof: shows what is in memory, secrets too, to everybody who reaches :8081"},
+		{"operations with a login", "hub: {hubs: {chat: {}}}\nops: \":8081\"\nops_pprof: true\n" + withLogin + "\n  metrics_token: 0123456789abcdef", ""},
+		{"metrics without one", "hub: {hubs: {chat: {}}}\nops: \":8081\"\n" + withLogin,
+			"f:3: ops_login.metrics_token: without it, /metrics shows the names of hubs to everybody who reaches :8081"},
 		{"profiles on loopback", "hub: {hubs: {chat: {}}}\nops_pprof: true", ""},
 		{"any page with cookies", "hub: {hubs: {chat: {}}}\nauth: {origins: [\"*\"]}",
 			`f:2: auth.origins: with "*" any web page can act as its visitor where the token is in a cookie; name the pages, or set auth.cookie to "-"`},
@@ -145,6 +157,12 @@ func TestWarnings(t *testing.T) {
 			"f:2: engine.max_queue_bytes: is above max_node_queue_bytes, so one connection could use up the budget of all\n" +
 				"f:3: engine.heartbeat_interval: 1m30s is longer than the idle timeout of common load balancers (60s), which then cut quiet connections\n" +
 				"f:4: engine.max_message_size: is above max_queue_bytes, so a message of that size ends every connection that has anything else to send"},
+		{"streams for all connections", "hub: {create_on_first_use: true}\nengine: {max_http_connections: 100}\nsse: {enable: true, max_streams: 100}\n",
+			"f:3: sse.max_streams: 100 leaves nothing of engine.max_http_connections, 100, to the HTTP API and SockJS"},
+		{"streams for most", "hub: {create_on_first_use: true}\nengine: {max_http_connections: 100}\nsse: {enable: true, max_streams: 99}\n", ""},
+		{"overload", "hub: {create_on_first_use: true}\nmemory: {limit: 64MiB}\noverload:\n  memory: 65MiB\n  queue: 1025MiB\n",
+			"f:4: overload.memory: is above memory.limit, near which the node does little but collect garbage\n" +
+				"f:5: overload.queue: is above engine.max_node_queue_bytes, at which the longest queues are closed at once, so it is hardly ever reached"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			l, err := Load("f", []byte(tt.yaml), withKey)

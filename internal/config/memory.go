@@ -17,8 +17,8 @@ type Memory struct {
 	GCPercent int `yaml:"gc_percent"`
 
 	// Limit is the memory above which the collector works as hard as it can
-	// before the process takes more; nothing is refused because of it. Default:
-	// none. In a container set it to nine tenths of the container's limit. The
+	// before the process takes more. At nine tenths of it the node refuses new
+	// clients, see overload.memory. Default: none. In a container set it to nine tenths of the container's limit. The
 	// variable GOMEMLIMIT goes before it.
 	Limit int `yaml:"limit" unit:"bytes"`
 }

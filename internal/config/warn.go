@@ -31,10 +31,7 @@ const (
 func (c *Config) warn(report func(key, text string)) {
 	d := c.WithDefaults()
 	if a, err := parseAddress(d.Ops); err == nil && !a.local() {
-		if d.OpsPprof {
-			report("ops_pprof", fmt.Sprintf("shows what is in memory, secrets too, to everybody who reaches %s", d.Ops))
-		}
-		report("ops", fmt.Sprintf("%q is reachable from other machines and asks for no credentials; make sure that a firewall keeps it off the internet", d.Ops))
+		warnOps(&d, report)
 	}
 	if d.EchoPath != "" {
 		report("echo_path", fmt.Sprintf("anybody can connect to %s, without a token", d.EchoPath))
@@ -45,11 +42,43 @@ func (c *Config) warn(report func(key, text string)) {
 	if slices.Contains(d.Auth.Origins, "*") && d.Auth.Cookie != auth.NoCookie {
 		report("auth.origins", `with "*" any web page can act as its visitor where the token is in a cookie; name the pages, or set auth.cookie to "-"`)
 	}
+	if len(d.Auth.Keys) == 0 && !d.API.Disable {
+		report("auth.keys", "none, so nobody can call the HTTP API of hubs that have no keys of their own")
+	}
 	if len(d.Hub.Hubs) == 0 && !d.Hub.CreateOnFirstUse {
 		report("hub.hubs", "no hub is declared and none is made on first use, so every client will get 404; declare one, or set hub.create_on_first_use")
 	}
 	c.TLS.Expiring(time.Now(), renewal, func(key, text string) { report("tls."+key, text) })
+	if most := c.Engine.WithDefaults().MaxHTTPConnections; d.SSE.Enable && d.SSE.MaxStreams >= most {
+		report("sse.max_streams", fmt.Sprintf("%d leaves nothing of engine.max_http_connections, %d, to the HTTP API and SockJS", d.SSE.MaxStreams, most))
+	}
 	c.warnEngine(report)
+	warnOverload(&d, report)
+}
+
+// warnOverload reports marks that lie above what stops the node by itself.
+func warnOverload(d *Config, report func(key, text string)) {
+	if d.Overload.Queue > d.Engine.MaxNodeQueueBytes {
+		report("overload.queue", "is above engine.max_node_queue_bytes, at which the longest queues are closed at once, so it is hardly ever reached")
+	}
+	if m := d.Memory.Limit; m > 0 && d.Overload.Memory > m {
+		report("overload.memory", "is above memory.limit, near which the node does little but collect garbage")
+	}
+}
+
+// warnOps reports what everybody sees who reaches an operations listener that is
+// not for this machine alone.
+func warnOps(d *Config, report func(key, text string)) {
+	if d.OpsLogin.Enabled() {
+		if d.OpsLogin.MetricsToken == "" {
+			report("ops_login.metrics_token", fmt.Sprintf("without it, /metrics shows the names of hubs to everybody who reaches %s", d.Ops))
+		}
+		return
+	}
+	if d.OpsPprof {
+		report("ops_pprof", fmt.Sprintf("shows what is in memory, secrets too, to everybody who reaches %s", d.Ops))
+	}
+	report("ops", fmt.Sprintf("%q is reachable from other machines and asks for no credentials; make sure that a firewall keeps it off the internet, or set ops_login", d.Ops))
 }
 
 func (c *Config) warnEngine(report func(key, text string)) {

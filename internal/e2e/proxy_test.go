@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bufio"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -103,7 +104,7 @@ func TestNginx(t *testing.T) {
 	tlsDir, pool := certificate(t)
 	dir, port := t.TempDir(), freePort(t)
 	socket := filepath.Join(dir, "sluice.sock")
-	serve(t, "--listen", "unix:"+socket, "--set", "api.public=true", "--set", "sockjs.enable=true")
+	n := serve(t, "--listen", "unix:"+socket, "--set", "api.public=true", "--set", "sockjs.enable=true", "--set", "sse.enable=true", "--set", "proxy.header=X-Forwarded-For")
 	site := adapt(t, "../../deploy/nginx/sluice.conf",
 		"/run/sluice/sluice.sock", socket,
 		"listen 443 ssl;", "listen 127.0.0.1:"+port+" ssl;",
@@ -117,6 +118,7 @@ http {
 %[2]s}`, dir, site))
 	start(t, nginx, "-p", dir, "-e", "stderr", "-c", filepath.Join(dir, "nginx.conf"))
 	throughProxy(t, "localhost:"+port, tlsDir, pool)
+	n.waitFor(`msg="connection opened" .*remote=127\.0\.0\.1:0 `)
 	for _, transport := range []string{"websocket", "xhr-streaming", "xhr-polling"} {
 		cmd := exec.Command("node", "npm/sockjs.mjs", "https://localhost:"+port, chatToken(t), transport)
 		cmd.Env = append(os.Environ(), "NODE_EXTRA_CA_CERTS="+filepath.Join(tlsDir, "fullchain.pem"))
@@ -125,10 +127,37 @@ http {
 		}
 	}
 
+	eventsThroughProxy(t, n, "localhost:"+port, pool)
+
 	log := read(t, filepath.Join(dir, "access.log"))
 	if !strings.Contains(log, `"GET /client/hubs/chat" 101`) || strings.Contains(log, "access_token") {
 		t.Errorf("the log lacks a handshake, or shows a token:\n%s", log)
 	}
+}
+
+// eventsThroughProxy: events pass a proxy one by one, when they come.
+func eventsThroughProxy(t *testing.T, n *node, addr string, pool *x509.CertPool) {
+	t.Helper()
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
+	defer client.CloseIdleConnections()
+	resp, err := client.Get("https://" + addr + "/sse/hubs/chat?access_token=" + token(t, "--group", "g"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	expect := func(want string) {
+		t.Helper()
+		for lines.Scan() {
+			if strings.Contains(lines.Text(), want) {
+				return
+			}
+		}
+		t.Fatalf("%s did not come: %v", want, lines.Err())
+	}
+	expect(`"event":"connected"`)
+	n.command(t, "send", "--group", "g", "--data", "through the proxy")
+	expect("through the proxy")
 }
 
 // TestHAProxy runs deploy/haproxy/haproxy.cfg.
@@ -138,7 +167,7 @@ func TestHAProxy(t *testing.T) {
 	tlsDir, pool := certificate(t)
 	both := filepath.Join(t.TempDir(), "site.pem")
 	write(t, both, read(t, filepath.Join(tlsDir, "fullchain.pem"))+read(t, filepath.Join(tlsDir, "privkey.pem")))
-	n, port := serve(t, "--set", "api.public=true"), freePort(t)
+	n, port := serve(t, "--set", "api.public=true", "--set", "proxy.trusted=127.0.0.0/8", "--set", "proxy.header=X-Forwarded-For"), freePort(t)
 	_, opsPort, _ := net.SplitHostPort(n.ops)
 	conf := filepath.Join(t.TempDir(), "haproxy.cfg")
 	write(t, conf, adapt(t, "../../deploy/haproxy/haproxy.cfg",
@@ -149,6 +178,7 @@ func TestHAProxy(t *testing.T) {
 		"port 8001", "port "+opsPort))
 	start(t, haproxy, "-db", "-f", conf)
 	throughProxy(t, "localhost:"+port, tlsDir, pool)
+	n.waitFor(`msg="connection opened" .*remote=127\.0\.0\.1:0 `)
 }
 
 // TestHAProxyTCP: a load balancer that passes TCP on tells whose connections these

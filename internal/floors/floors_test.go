@@ -27,8 +27,8 @@ func TestArrowsGoDown(t *testing.T) {
 // TestCheck shows that each rule can be broken.
 func TestCheck(t *testing.T) {
 	h := house{
-		floors:    map[string]int{"m/cellar": 0, "m/wine": 0, "m/hall": 1, "m/kit": 0},
-		testsOnly: []string{"m/kit"},
+		floors:    map[string]int{"m/cellar": 0, "m/wine": 0, "m/hall": 1, "m/kit": 0, "m/bench": 1},
+		testsOnly: []string{"m/kit", "m/bench"},
 		homes:     map[string][]string{"other/loops": {"m/hall"}},
 	}
 	for _, tt := range []struct {
@@ -54,13 +54,14 @@ func TestCheck(t *testing.T) {
 		{"a module of a similar name", pkg{}, []pkg{{path: "m/cellar", imports: []string{"other/loopsided"}}}, nil},
 		{"tests only", pkg{imports: []string{"m/kit"}}, nil,
 			[]string{"code of m/hall imports m/kit, which is for tests"}},
+		{"tests only, for another such", pkg{}, []pkg{{path: "m/bench", imports: []string{"m/kit"}}}, nil},
 		{"no floor", pkg{}, []pkg{{path: "m/attic"}},
 			[]string{"m/attic has no floor; enter it in house_test.go"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.hall.path = "m/hall"
 			pkgs := append(tt.rest, tt.hall)
-			for _, path := range []string{"m/cellar", "m/wine", "m/kit"} {
+			for _, path := range []string{"m/cellar", "m/wine", "m/kit", "m/bench"} {
 				pkgs = append(pkgs, pkg{path: path})
 			}
 			if got := h.check(pkgs); !slices.Equal(got, tt.want) {

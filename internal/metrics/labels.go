@@ -19,6 +19,7 @@ var closeReasons = [][]string{
 	{"input_backlog", "server"},
 	{"internal_error", "server"},
 	{"node_queue_budget", "server"},
+	{"overload", "server"},
 	{"queue_budget", "server"},
 	{"server_close", "server"},
 	{"slow_consumer", "server"},
@@ -29,26 +30,44 @@ var closeReasons = [][]string{
 // connection.
 var handshakeRejections = each(
 	// the engine: not a handshake, or no room
-	"capacity", "draining", "head_too_large", "malformed", "method", "not_websocket", "pending_limit", "version",
+	"capacity", "draining", "overload_lag", "overload_memory", "overload_queue", "head_too_large", "malformed", "method", "not_websocket", "pending_limit", "version",
 	// the engine: it never became an answer
 	"client_gone", "handshake_timeout", "internal_error", "tls_error",
+	// the engine: it had to wait for an answer from elsewhere
+	"early_input", "waiting_limit",
 	// the engine: it could not be taken to where it belongs
 	"http_failed", "http_limit", "move_failed", "move_queue_full",
 	// the gateway: nowhere to go
 	"invalid_hub", "mode", "subprotocol", "unknown_hub", "unknown_path",
 	// auth.Reasons: may not come in
-	"certificate_missing", "certificate_user", "issuer_unavailable", "origin_denied", "ticket_expired", "ticket_unknown", "token_algorithm", "token_audience", "token_expired", "token_group_invalid", "token_malformed",
+	"certificate_missing", "certificate_user", "issuer_unavailable", "origin_denied", "ticket_expired", "ticket_unknown", "token_algorithm", "token_audience", "token_claim", "token_expired", "token_group_invalid", "token_inactive", "token_malformed",
 	"token_missing", "token_not_yet_valid", "token_revoked", "token_signature", "token_too_large",
+	// access.Reasons: the address
+	"address_banned", "address_connections", "address_denied", "address_http", "address_pending", "address_rate", "node_rate",
 	// SockJS: no room for another session; the token is not that of the session;
 	// another request waits for its messages already
 	"session_limit", "session_denied", "session_busy",
+	// Server-Sent Events: no room; the hub's own reason, which is among the request refusals; told not to come back; the groups
+	"stream_limit", "stream_refused", "stream_over", "group_forbidden", "invalid_group",
 )
 
 // tlsHandshakes are what comes of a TLS handshake: the first two are successes.
 var tlsHandshakes = each("full", "resumed", "client_gone", "draining", "failed", "plain_http", "refused", "timeout")
 
+// introspections are what comes of asking a provider about a token. With the last
+// two it was not asked.
+var introspections = each("active", "inactive", "failed", "timeout", "breaker_open", "queue_full")
+
+// maxIssuerLabels bounds the issuers, which the configuration names, with two
+// sources each.
+const maxIssuerLabels = 64
+
 // proxyHeaders are what comes of waiting for a PROXY header.
 var proxyHeaders = each("accepted", "client_gone", "draining", "failed", "malformed", "refused", "timeout", "untrusted")
+
+// opsLogins are what comes of logins for the operations pages: those of package
+// api/login.
+var opsLogins = each("ok", "busy", "forbidden", "provider_unavailable", "refused", "state")
 
 // droppedMessages are why a message did not reach a client.
 // The names of slow-consumer policies are those of frame.Overflow.
@@ -56,15 +75,19 @@ var droppedMessages = each("conflate", "drop_newest", "drop_oldest", "expired", 
 
 // requestRefusals are why a hub turned down a request of a client or a back end,
 // or a client.
-var requestRefusals = each("duplicate", "forbidden", "group_full", "handler_failed", "hub_full", "hub_groups_full", "invalid_group", "malformed",
+var requestRefusals = each("connection_flood", "connection_rate_limited", "duplicate", "forbidden", "group_full", "handler_failed", "hub_full", "hub_groups_full", "invalid_group", "malformed",
 	"no_connection", "no_handler", "no_history", "no_presence", "not_member", "not_resumed", "overloaded", "rate_limited", "replaced", "states_full",
 	"stream_exists", "stream_idle", "stream_not_found", "stream_out_of_order", "too_large", "too_many_groups", "too_many_rules",
-	"too_many_streams", "unacked_full", "unauthorized", "unsupported", "user_full")
+	"too_many_streams", "unacked_full", "unauthorized", "unsupported", "unverified", "user_full")
+
+// singleUseRefusals are auth.CallReasons.
+var singleUseRefusals = each("full", "incomplete", "mismatch", "replayed", "stale")
 
 // apiOperations are those of package api.
 var apiOperations = []string{
-	"add_connection", "add_to_groups", "add_user", "allowed", "close_all", "close_connection", "close_group", "close_user",
-	"create_ticket", "generate_token", "grant", "has_connection", "has_group", "has_user", "history", "list_group", "list_user", "presence", "remove_connection",
+	"add_address_rule", "add_connection", "add_node_address_rule", "add_to_groups", "add_user", "allowed", "close_all", "close_connection", "close_group", "close_user",
+	"create_ticket", "end_ban", "generate_token", "grant", "has_connection", "has_group", "has_user", "history", "list_address_rules", "list_bans", "list_group", "list_node_address_rules", "list_user", "presence",
+	"remove_address_rule", "remove_connection", "remove_node_address_rule",
 	"remove_connection_from_all", "remove_from_groups", "remove_user", "remove_user_from_all", "revoke", "revoke_tokens",
 	"send_many", "send_to_all", "send_to_connection", "send_to_group", "send_to_user",
 }
@@ -109,7 +132,14 @@ func pairs(first, second []string) (combinations [][]string) {
 }
 
 // ReadinessStates are what a node can be for new clients.
-var ReadinessStates = []string{"starting", "ready", "full", "draining"}
+var ReadinessStates = []string{"starting", "ready", "full", "overloaded", "draining"}
+
+// overloads are what a node can be overloaded by, and overloadLevels what it comes to
+// be of each: those of package overload.
+var (
+	overloads      = []string{"lag", "memory", "queue"}
+	overloadLevels = []string{"normal", "refusing", "shedding"}
+)
 
 // maxLoopLabels is the most event loops a node can have.
 const maxLoopLabels = 256
@@ -122,3 +152,6 @@ func each(values ...string) [][]string {
 	}
 	return combinations
 }
+
+// addressLists are the lists of package access.
+var addressLists = []string{"allow", "deny", "shadow_allow", "shadow_deny"}

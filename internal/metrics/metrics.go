@@ -37,13 +37,24 @@ type Node struct {
 	HubQueue             *GaugeVec   // hub
 	HTTPConnections      *Gauge
 	HandshakeRejections  *CounterVec // reason
-	HandshakeDuration    *Histogram  // nanoseconds
+	HandshakesWaiting    *Gauge
+	HandshakeDuration    *Histogram // nanoseconds
 	AcceptErrors         *Counter
+	AddressRules         *GaugeVec   // list
+	AddressRuleReloads   *CounterVec // result
+	AddressShadowed      *Counter
+	AddressBans          *Counter
+	AddressesTracked     *Gauge
+	AddressesEvicted     *Counter
 	TLSConnections       *Gauge
 	TLSHandshakes        *CounterVec // result
 	ProxyHeaders         *CounterVec // result
 	CertificateReloads   *CounterVec // result
 	IssuerFetches        *CounterVec // result
+	OpsLogins            *CounterVec // result
+	IssuerBreakerOpen    *GaugeVec   // issuer, source
+	Introspections       *CounterVec // result
+	IntrospectionCache   *Gauge      // answers
 	CertificateExpiry    *Gauge      // seconds of Unix time
 	TLSHandshakeDuration *Histogram  // nanoseconds
 	HeartbeatTimeouts    *Counter
@@ -75,8 +86,9 @@ type Node struct {
 	RequestRefusals *CounterVec // reason
 
 	// The HTTP API for back ends.
-	APIRequests *CounterVec // operation, status
-	APIDuration *Histogram  // nanoseconds
+	APIRequests  *CounterVec // operation, status
+	APIDuration  *Histogram  // nanoseconds
+	APISingleUse *CounterVec // reason
 
 	// All that HTTP servers answer, on both ports.
 	HTTPAnswers   *CounterVec // listener, status
@@ -89,7 +101,9 @@ type Node struct {
 	LoopTasksRejected *Counter
 
 	// The node itself.
-	Readiness          *GaugeVec // state
+	Readiness          *GaugeVec   // state
+	OverloadState      *GaugeVec   // reason; 0 normal, 1 refusing, 2 shedding
+	OverloadChanges    *CounterVec // reason, state
 	DrainRemaining     *Gauge
 	Panics             *Counter
 	LogLinesDropped    *Counter
@@ -119,9 +133,20 @@ func New() *Node {
 		[]string{"reason", "initiator"}, closeReasons)
 	n.HandshakeRejections = n.counterVec("sluice_handshake_rejections_total", "Opening handshakes that were refused or not finished.",
 		reason, handshakeRejections)
+	n.HandshakesWaiting = n.gauge("sluice_waiting_handshakes", "Opening handshakes that wait for an identity provider.")
 	n.HandshakeDuration = n.histogram("sluice_handshake_duration_seconds", "Time from the TCP connection to the 101 answer, of handshakes that succeeded.",
 		nanosecond, durations(time.Millisecond, 10*time.Second)...)
 	n.AcceptErrors = n.counter("sluice_accept_errors_total", "Failures to accept a connection, such as running out of file descriptors.")
+	n.AddressRules = n.gaugeVec("sluice_address_rules", "Ranges of addresses in the rules of all hubs and of single ones, by list.", len(addressLists), "list")
+	for _, list := range addressLists {
+		n.AddressRules.With(list)
+	}
+	n.AddressRuleReloads = n.counterVec("sluice_address_rule_reloads_total", "Times that changed files of address rules were read, by result; those before stay in force after a failure.",
+		[]string{"result"}, each("ok", "failed"))
+	n.AddressShadowed = n.counter("sluice_address_shadow_refusals_total", "Clients that shadow rules would have refused.")
+	n.AddressBans = n.counter("sluice_address_bans_total", "Times that an address was banned for too many failures.")
+	n.AddressesTracked = n.gauge("sluice_addresses_tracked", "Addresses that are remembered for rates and bans.")
+	n.AddressesEvicted = n.counter("sluice_addresses_evicted_total", "Addresses that were forgotten before their rate or ban had come to its end, because there were too many.")
 	n.TLSConnections = n.gauge("sluice_tls_connections", "Connections on the event loops that speak TLS, from the end of their TLS handshake on.")
 	n.TLSHandshakes = n.counterVec("sluice_tls_handshakes_total", "TLS handshakes, by what came of them.",
 		[]string{"result"}, tlsHandshakes)
@@ -131,6 +156,13 @@ func New() *Node {
 		[]string{"result"}, each("ok", "failed"))
 	n.IssuerFetches = n.counterVec("sluice_issuer_key_fetches_total", "Times that an identity provider was asked for its keys, by result; those before stay in force for a day after a failure.",
 		[]string{"result"}, each("ok", "failed"))
+	n.OpsLogins = n.counterVec("sluice_ops_logins_total", "Logins for the operations pages, by what came of them.",
+		[]string{"result"}, opsLogins)
+	n.IssuerBreakerOpen = n.gaugeVec("sluice_issuer_breaker_open", "1 while nobody waits for an identity provider because it has failed several times in a row, by issuer and by what it is asked for; issuers beyond the first 32 are together.",
+		maxIssuerLabels, "issuer", "source")
+	n.Introspections = n.counterVec("sluice_introspections_total", "Times that an identity provider was to be asked about a token, by what came of it.",
+		[]string{"result"}, introspections)
+	n.IntrospectionCache = n.gauge("sluice_introspection_cache_entries", "Answers about tokens that are remembered.")
 	n.CertificateExpiry = n.gauge("sluice_tls_certificate_expiry_timestamp_seconds", "When the first of the certificates in force expires, in Unix time; 0 without TLS.")
 	n.ProxyHeaders = n.counterVec("sluice_proxy_headers_total", "PROXY headers expected at the beginning of connections, by what came of them.",
 		[]string{"result"}, proxyHeaders)
@@ -170,6 +202,8 @@ func New() *Node {
 	n.APIDuration = n.histogram("sluice_api_request_duration_seconds", "Time from the head of a call of the HTTP API to its answer.",
 		nanosecond, durations(100*time.Microsecond, 10*time.Second)...)
 
+	n.APISingleUse = n.counterVec("sluice_api_single_use_refusals_total", "Calls about hubs that take each token once that were refused because of that.",
+		reason, singleUseRefusals)
 	n.HTTPAnswers = n.counterVec("sluice_http_answers_total", "Answers of the HTTP servers, by listener and status; none is a request that was not whole in time.",
 		[]string{"listener", "status"}, pairs([]string{"client", "operations"}, httpStatuses))
 
@@ -185,6 +219,13 @@ func New() *Node {
 	for _, state := range ReadinessStates {
 		n.Readiness.With(state)
 	}
+	n.OverloadState = n.gaugeVec("sluice_overload_state", "What the node does about an overload, by what it is overloaded by: 0 nothing, 1 it refuses new work, 2 it closes the slowest clients too.",
+		len(overloads), "reason")
+	for _, what := range overloads {
+		n.OverloadState.With(what)
+	}
+	n.OverloadChanges = n.counterVec("sluice_overload_transitions_total", "Times that sluice_overload_state changed, by reason and by what it changed to.",
+		[]string{"reason", "state"}, pairs(overloads, overloadLevels))
 	n.DrainRemaining = n.gauge("sluice_drain_remaining_connections", "Connections that a drain has still to close; 0 while none runs.")
 	n.LogLinesDropped = n.counter("sluice_log_lines_dropped_total", "Log lines lost because they could not be written fast enough.")
 	n.LogLinesSuppressed = n.counter("sluice_log_lines_suppressed_total", "Log lines about connections left out because there were too many of their kind.")

@@ -28,6 +28,7 @@ func TestEveryMetricIsExplained(t *testing.T) {
 	n.SetBuild("v", "c", "g")
 	n.HubConnections.With("chat", "websocket")
 	n.HubQueue.With("chat")
+	n.IssuerBreakerOpen.With("https://login.example.com", "keys")
 	n.LoopConnections.With("0")
 	n.LoopLastLag.With("0")
 	shown := names(`(?m)^# HELP (sluice_\S+)`, page(n))

@@ -145,8 +145,9 @@ func startPublisher(t *testing.T, document string) *publisher {
 func (p *publisher) says(document string) { p.document.Store(&document) }
 
 // trusting runs a node that takes the tokens of the provider.
-func (p *publisher) trusting(t *testing.T) *Node {
+func (p *publisher) trusting(t *testing.T, patience time.Duration) *Node {
 	return startNode(t, func(c *config.Config) {
+		c.Engine.HandshakeTimeout = patience // for keys that do not come
 		c.Auth.Issuers = []auth.Issuer{{Issuer: p.URL, JWKSURL: p.URL + "/keys", Audience: []string{"sluice"}}}
 	})
 }
@@ -198,7 +199,11 @@ func TestPoisonedKeys(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := startPublisher(t, tt.document)
-			n := p.trusting(t)
+			patience := testkit.Patience
+			if tt.want == 503 {
+				patience = 500 * time.Millisecond
+			}
+			n := p.trusting(t, patience)
 			testkit.Eventually(t, testkit.Patience, func() bool {
 				return n.count(t, `sluice_issuer_key_fetches_total{result="`+tt.fetch+`"}`) >= 1
 			}, tt.fetch)
@@ -227,7 +232,7 @@ func TestPoisonedKeys(t *testing.T) {
 func TestKeysReplaced(t *testing.T) {
 	before, after := newRSA(t), newRSA(t)
 	p := startPublisher(t, `{"keys":[`+jwk("one", &before.PublicKey)+`]}`)
-	n := p.trusting(t)
+	n := p.trusting(t, testkit.Patience)
 	was := jwt(`{"alg":"RS256","kid":"one"}`, p.claims(), rs256(t, before))
 	testkit.Eventually(t, testkit.Patience, func() bool { return n.handshake(t, was) == 101 }, "the first key is here")
 	live := testkit.DialWebSocket(t, n.Addrs()[0].String(), "/client/hubs/chat", subprotocol, "Authorization: Bearer "+was)

@@ -2,55 +2,124 @@ package node
 
 import (
 	"context"
+	"sync"
 
 	"sluice/auth"
+	"sluice/auth/introspect"
 	"sluice/auth/jwks"
+	"sluice/internal/logs"
 	"sluice/internal/metrics"
 )
 
-// trustIssuers gives the identity providers sources for their keys, one for all
-// hubs that share a provider.
-func (n *Node) trustIssuers(tenants *auth.Tenants, m *metrics.Node) {
-	sources := make(map[jwks.Source]*jwks.Set)
-	tenants.Trust(func(i auth.Issuer) auth.KeySource {
-		source := jwks.Source{Issuer: i.Issuer, URL: i.JWKSURL}
-		if sources[source] == nil {
-			sources[source] = jwks.New(source, n.observeFetches(i.Issuer, m))
-			n.issuers = append(n.issuers, sources[source])
-		}
-		return sources[source]
-	})
+// issuers are the identity providers as a node meets them: each is asked once for
+// all hubs that share it.
+type issuers struct {
+	log     *logs.Log
+	metrics *metrics.Node
+
+	keys  map[jwks.Source]*jwks.Set
+	asked map[asked]*introspect.Client
 }
 
-// observeFetches counts them, and logs when they begin to fail and when they are
-// good again.
-func (n *Node) observeFetches(issuer string, m *metrics.Node) func(error) {
-	failing := false
-	return func(err error) {
-		switch {
-		case err != nil:
-			m.IssuerFetches.With("failed").Inc()
-			if !failing {
-				n.log.Error("cannot fetch the keys of an issuer; those before stay in force for a day", "issuer", issuer, "error", err)
+// asked is a provider that is asked about tokens.
+type asked struct {
+	issuer string
+	how    auth.Introspection
+}
+
+// trustIssuers gives the identity providers sources for their keys, and clients that
+// ask them about tokens.
+func (n *Node) trustIssuers(tenants *auth.Tenants, m *metrics.Node) {
+	n.issuers = issuers{n.log, m, make(map[jwks.Source]*jwks.Set), make(map[asked]*introspect.Client)}
+	tenants.Trust(func(i auth.Issuer) auth.KeySource { return n.issuers.keysOf(i) })
+	tenants.Ask(func(i auth.Issuer) auth.Introspector { return n.issuers.clientOf(i) })
+	m.OnScrape(n.issuers.observe)
+}
+
+func (s *issuers) keysOf(i auth.Issuer) *jwks.Set {
+	source := jwks.Source{Issuer: i.Issuer, URL: i.JWKSURL}
+	if s.keys[source] == nil {
+		health := s.health(i.Issuer, "cannot fetch the keys of an issuer; those before stay in force for a day",
+			"the keys of an issuer are fetched again")
+		s.keys[source] = jwks.New(source, func(err error) {
+			result := "ok"
+			if err != nil {
+				result = "failed"
 			}
-		case failing:
-			n.log.Info("the keys of an issuer are fetched again", "issuer", issuer)
-			fallthrough
-		default:
-			m.IssuerFetches.With("ok").Inc()
-		}
+			s.metrics.IssuerFetches.With(result).Inc()
+			health(err)
+		})
+	}
+	return s.keys[source]
+}
+
+func (s *issuers) clientOf(i auth.Issuer) *introspect.Client {
+	key := asked{i.Issuer, i.Introspection}
+	if s.asked[key] == nil {
+		health := s.health(i.Issuer, "cannot ask an issuer about tokens; its clients must wait or come again",
+			"an issuer can be asked about tokens again")
+		s.asked[key] = introspect.New(i.Introspection, func(result introspect.Result, err error) {
+			s.metrics.Introspections.With(string(result)).Inc()
+			switch result {
+			case introspect.BreakerOpen, introspect.QueueFull: // it was not asked
+			default:
+				health(err)
+			}
+		})
+	}
+	return s.asked[key]
+}
+
+// health returns what logs when something begins to fail and when it is good again.
+func (s *issuers) health(issuer, bad, good string) func(error) {
+	var mu sync.Mutex
+	failing := false // guarded by mu
+	return func(err error) {
+		mu.Lock()
+		was := failing
 		failing = err != nil
+		mu.Unlock()
+		switch {
+		case err != nil && !was:
+			s.log.Error(bad, "issuer", issuer, "error", err)
+		case err == nil && was:
+			s.log.Info(good, "issuer", issuer)
+		}
 	}
 }
 
-// fetchKeys keeps the keys of the issuers fresh until the node stops.
-func (n *Node) fetchKeys() {
-	if len(n.issuers) == 0 {
+// observe copies the figures that the providers' clients keep, at each scrape. Two
+// hubs may know one provider in two ways: the worse counts.
+func (s *issuers) observe() {
+	open := s.metrics.IssuerBreakerOpen
+	open.Clear()
+	for source, set := range s.keys {
+		if g := open.With(source.Issuer, "keys"); set.BreakerOpen() {
+			g.Set(1)
+		}
+	}
+	entries := 0
+	for key, client := range s.asked {
+		if g := open.With(key.issuer, "introspection"); client.BreakerOpen() {
+			g.Set(1)
+		}
+		entries += client.Entries()
+	}
+	s.metrics.IntrospectionCache.Set(float64(entries))
+}
+
+// meetIssuers keeps the keys of the issuers fresh, and asks them about tokens, until
+// the node stops.
+func (n *Node) meetIssuers() {
+	if len(n.issuers.keys) == 0 && len(n.issuers.asked) == 0 {
 		return
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	for _, s := range n.issuers {
+	for _, s := range n.issuers.keys {
 		n.watcher.Go(func() { s.Run(ctx) })
+	}
+	for _, c := range n.issuers.asked {
+		n.watcher.Go(func() { c.Run(ctx) })
 	}
 	n.watcher.Go(func() {
 		<-n.stopClock

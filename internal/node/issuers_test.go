@@ -77,11 +77,12 @@ func (p *provider) token(t *testing.T, user string) string {
 }
 
 // TestIssuers: clients with tokens of a provider come in, before as after it goes
-// away, and are told to try again where its keys are not here.
+// away, and are told to try again where its keys do not come in time.
 func TestIssuers(t *testing.T) {
 	p := startProvider(t)
-	start := func() *Node {
+	start := func(patience time.Duration) *Node {
 		return startNode(t, func(c *config.Config) {
+			c.Engine.HandshakeTimeout = patience
 			c.Auth.Issuers = []auth.Issuer{{
 				Issuer: p.URL, Audience: []string{"sluice"}, Claims: auth.ClaimNames{User: "preferred_username"},
 			}}
@@ -94,7 +95,7 @@ func TestIssuers(t *testing.T) {
 		return c.ReadResponse().StatusCode
 	}
 
-	cold := start()
+	cold := start(100 * time.Millisecond)
 	if got := status(cold, p.token(t, "ann")); got != http.StatusServiceUnavailable {
 		t.Errorf("without the keys: %d", got)
 	}
@@ -103,7 +104,7 @@ func TestIssuers(t *testing.T) {
 	}
 
 	p.setAway(false)
-	n := start()
+	n := start(0)
 	testkit.Eventually(t, testkit.Patience, func() bool {
 		_, page := get(t, n, "/metrics")
 		return strings.Contains(page, `sluice_issuer_key_fetches_total{result="ok"} 1`)

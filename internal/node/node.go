@@ -12,9 +12,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sluice/access"
 	"sluice/api"
+	"sluice/api/login"
 	"sluice/auth"
-	"sluice/auth/jwks"
 	"sluice/engine"
 	"sluice/engine/certs"
 	"sluice/gateway"
@@ -22,20 +23,24 @@ import (
 	"sluice/internal/config"
 	"sluice/internal/logs"
 	"sluice/internal/metrics"
+	"sluice/internal/overload"
 	"sluice/sockjs"
+	"sluice/sse"
 )
 
 // Node is one running process: listeners, event loops, hubs, operations.
 type Node struct {
-	cfg    config.Config
-	log    *logs.Log
-	engine *engine.Engine
-	hubs   *hub.Node
+	cfg     config.Config
+	metrics *metrics.Node
+	log     *logs.Log
+	engine  *engine.Engine
+	hubs    *hub.Node
+	guard   *access.Guard
 
 	listeners []net.Listener // for addresses()
 	certs     *certs.Store   // nil where no TLS is spoken
-	watcher   sync.WaitGroup // watchCertificates, the keys of issuers
-	issuers   []*jwks.Set
+	watcher   sync.WaitGroup // watchCertificates, watchRules, meetIssuers, watchOverload
+	issuers   issuers
 	opsAddr   net.Addr
 	ops       *api.Server
 	opsDone   chan error
@@ -43,6 +48,12 @@ type Node struct {
 	public     *api.Server // what is served on the client port beside WebSockets; nil where nothing is
 	publicDone chan error
 	sockjs     *sockjs.Server // nil where there is none
+	sse        *sse.Server    // nil where there is none
+
+	overload *overload.Guard // nil where nothing is watched
+
+	arrivals     context.Context // ends when nobody new is let in over HTTP
+	stopArrivals context.CancelFunc
 
 	stopClock chan struct{}
 	clockDone chan struct{} // closed when the hubs' clock has stopped
@@ -65,7 +76,9 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 		cfg: cfg, log: log, opsDone: make(chan error, 1),
 		stopClock: make(chan struct{}), clockDone: make(chan struct{}),
 	}
+	n.arrivals, n.stopArrivals = context.WithCancel(context.Background())
 	m := metrics.New()
+	n.metrics = m
 
 	tenants, err := auth.NewTenants(cfg.Auth, tenants(cfg.Hub))
 	if err != nil {
@@ -79,28 +92,54 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 			return nil, fmt.Errorf("tls: %w", err)
 		}
 	}
+	cfg.Engine.Proxy = cfg.Proxy
 	n.engine = engine.New(cfg.Engine, m, log.Logger)
+	if n.guard, err = access.New(cfg.Access, hubRules(cfg.Hub), cfg.Proxy.Trusted); err != nil {
+		return nil, fmt.Errorf("access: %w", err)
+	}
+	n.engine.Protect(n.guard)
 	n.hubs = hub.New(cfg.Hub, len(n.engine.Loops()))
 	n.hubs.Measure(m.FanOut)
 	n.hubs.Verify(func(string) hub.Verifier { return tenants })
 	gate := gateway.New(gateway.Options{
 		Hubs:     n.hubs,
 		Tenants:  tenants,
+		Guard:    n.guard,
 		Cookie:   cfg.Auth.Cookie,
 		Compat:   !cfg.DisableCompat,
 		EchoPath: cfg.EchoPath,
 		LogUsers: cfg.Log.Users,
 		API:      cfg.API.Public,
 	})
-	handler := n.withSockJS(gate, tenants, m)
+	allowOrigin := func(hub, origin, host string) bool { return tenants.Origins(hub).Allow(origin, host) }
+	handler := n.withStreams(n.withSockJS(gate, allowOrigin, m), gate, allowOrigin, m)
+	n.overload = n.newOverload(m)
 	n.observe(m)
 
 	data := n.dataPlane(tenants, m)
-	onOps := data
+	onOps, aboutNode := data, n.nodeCalls(tenants, m)
 	if cfg.API.Disable {
-		onOps = nil
+		onOps, aboutNode = nil, nil
 	}
-	if err := n.listen(ctx, m, onOps); err != nil {
+	guard, err := login.New(cfg.OpsLogin, login.Options{
+		Observe: func(result string) { m.OpsLogins.With(result).Inc() },
+		Log:     log.Logger,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ops_login: %w", err)
+	}
+	pages := api.NewOps(api.Ops{
+		Healthy:      n.healthy,
+		Ready:        n.ready,
+		WriteMetrics: m.WritePrometheus,
+		Pprof:        n.cfg.OpsPprof,
+
+		SlowConsumers: n.slowConsumers,
+		Data:          onOps,
+		Node:          aboutNode,
+		Login:         guard,
+	})
+	if err := n.listen(ctx, m, pages); err != nil {
 		return nil, err
 	}
 	if err := n.engine.Start(handler); err != nil {
@@ -110,17 +149,21 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 	for i, ln := range n.listeners {
 		n.engine.Accept(ln, n.entrance(i))
 	}
-	if cfg.API.Public || n.sockjs != nil {
+	if n.servesPublic() {
 		o := n.httpServer("client", n.publicPages(handler, data), m)
 		o.MaxHeadBytes = n.cfg.Engine.MaxHeadBytes // what a loop has let pass
 		o.MaxIdle = max(1, n.engine.MaxHTTPConnections()/2)
 		o.Evicted = m.HTTPEvictions.Inc
 		n.public, n.publicDone = api.NewServer(o), make(chan error, 1)
-		engine.SeeTLS(n.public.Server)
+		n.engine.Introduce(n.public.Server)
 		go func() { n.publicDone <- n.public.Serve(n.engine.HTTPListener()) }()
 	}
 	go n.tickHubs()
-	n.fetchKeys()
+	if n.overload != nil {
+		n.watcher.Go(n.watchOverload)
+	}
+	n.meetIssuers()
+	n.watcher.Go(func() { n.watchRules(m) })
 	if n.certs != nil {
 		n.watcher.Go(func() { n.watchCertificates(m) })
 		n.watcher.Go(n.obtainCertificates)
@@ -155,13 +198,12 @@ func tenants(cfg hub.Config) map[string]auth.Tenant {
 
 // dataPlane returns the HTTP API for back ends.
 func (n *Node) dataPlane(tenants *auth.Tenants, m *metrics.Node) http.Handler {
-	durations := m.APIDuration.Recorder()
 	return api.NewData(api.Data{
 		Hub: func(name string) (api.Backend, bool) {
 			h, ok := n.hubs.Hub(name)
 			return h, ok
 		},
-		Authorize: func(r *http.Request, hub string) error { return tenants.Verifier(hub).VerifyCall(r, time.Now()) },
+		Authorize: n.authorizer(tenants, m),
 		Revoke: func(hub string, what auth.Revocation, keep time.Duration) error {
 			return tenants.Revoke(hub, what, time.Now(), keep)
 		},
@@ -169,34 +211,28 @@ func (n *Node) dataPlane(tenants *auth.Tenants, m *metrics.Node) http.Handler {
 		Ticket: func(c auth.Claims, life time.Duration) (string, error) {
 			return tenants.IssueTicket(c, life, time.Now())
 		},
-		Observe: func(operation string, status int, took time.Duration) {
-			m.APIRequests.With(operation, metrics.StatusClass(status)).Inc()
-			durations.Observe(uint64(took))
-		},
-		MaxBody: int64(n.cfg.API.MaxBody),
+		Observe:      observeCalls(m),
+		AddressRules: n.guard.HubRules,
+
+		Overloaded: n.overloaded,
+		MaxBody:    int64(n.cfg.API.MaxBody),
 
 		MaxCallsPerSecond: n.cfg.API.MaxCallsPerSecond,
 	})
 }
 
-// publicPages returns what is served on the client port beside the event loops:
-// the data plane and SockJS. A request for anything else goes back to a loop.
-func (n *Node) publicPages(gate engine.HTTPHandler, data http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case !gate.ServesHTTP(r):
-			n.engine.TakeBack(w, r)
-		case n.sockjs != nil && n.sockjs.Serves(r):
-			n.sockjs.ServeHTTP(w, r)
-		default:
-			data.ServeHTTP(w, r)
-		}
-	})
+// observeCalls counts the calls of the HTTP API.
+func observeCalls(m *metrics.Node) func(operation string, status int, took time.Duration) {
+	durations := m.APIDuration.Recorder()
+	return func(operation string, status int, took time.Duration) {
+		m.APIRequests.With(operation, metrics.StatusClass(status)).Inc()
+		durations.Observe(uint64(took))
+	}
 }
 
 // listen opens every listener, or none: an operator who mistyped one address
 // does not get half a node.
-func (n *Node) listen(ctx context.Context, m *metrics.Node, data http.Handler) error {
+func (n *Node) listen(ctx context.Context, m *metrics.Node, pages http.Handler) error {
 	ops, err := net.Listen("tcp", n.cfg.Ops)
 	if err != nil {
 		return fmt.Errorf("operations: listen on %s: %w", n.cfg.Ops, err)
@@ -211,15 +247,7 @@ func (n *Node) listen(ctx context.Context, m *metrics.Node, data http.Handler) e
 		n.listeners = append(n.listeners, ln)
 	}
 	n.opsAddr = ops.Addr()
-	n.ops = api.NewServer(n.httpServer("operations", api.NewOps(api.Ops{
-		Healthy:      n.healthy,
-		Ready:        n.ready,
-		WriteMetrics: m.WritePrometheus,
-		Pprof:        n.cfg.OpsPprof,
-
-		SlowConsumers: n.slowConsumers,
-		Data:          data,
-	}), m))
+	n.ops = api.NewServer(n.httpServer("operations", pages, m))
 	go func() { n.opsDone <- n.ops.Serve(ops) }()
 	return nil
 }
@@ -300,6 +328,8 @@ func (n *Node) ready() (ok bool, why string) {
 		return false, "draining"
 	case n.engine.Full():
 		return false, "full"
+	case n.overloaded():
+		return false, "overloaded"
 	}
 	return true, ""
 }
@@ -318,13 +348,9 @@ func (n *Node) Stop(ctx context.Context) error {
 	drain, cancel := context.WithTimeout(ctx, window+config.SlowClients)
 	defer cancel()
 	begun := time.Now()
-	if n.sockjs != nil { // while the loops go round
-		n.sockjs.Drain(drain, window/2, n.cfg.Engine.RetryAfter)
-	}
+	n.drainHTTP(drain, window/2) // while the loops go round
 	err := n.engine.Shutdown(drain, max(window-time.Since(begun), time.Millisecond))
-	if n.sockjs != nil {
-		n.sockjs.Close()
-	}
+	n.closeHTTP()
 	close(n.stopClock)
 	<-n.clockDone
 	n.watcher.Wait()

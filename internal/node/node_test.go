@@ -27,6 +27,12 @@ const testKey = "0123456789abcdef0123456789abcdef"
 // startNode runs a node on free ports until the test ends.
 func startNode(t *testing.T, change func(*config.Config)) *Node {
 	t.Helper()
+	return startNodeLogging(t, change, t.Output())
+}
+
+// startNodeLogging is startNode with the log in a place of the test's own.
+func startNodeLogging(t *testing.T, change func(*config.Config), out io.Writer) *Node {
+	t.Helper()
 	cfg := config.Config{
 		Listen: []string{"127.0.0.1:0"},
 		Ops:    "127.0.0.1:0",
@@ -40,7 +46,7 @@ func startNode(t *testing.T, change func(*config.Config)) *Node {
 	if err := config.Check(&cfg); err != nil {
 		t.Fatal(err)
 	}
-	log := logs.Open(cfg.Log, t.Output())
+	log := logs.Open(cfg.Log, out)
 	t.Cleanup(log.Close)
 	n, err := Start(t.Context(), cfg, log)
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"sluice/hub"
 	"sluice/internal/build"
 	"sluice/internal/metrics"
-	"sluice/sockjs"
 )
 
 // observe fills in what the parts keep for themselves, at each scrape.
@@ -15,6 +14,7 @@ func (n *Node) observe(m *metrics.Node) {
 	m.SetBuild(b.Version, b.Commit, b.Go)
 	m.OnScrape(func() {
 		m.Connections.Set(float64(n.engine.Connections()))
+		m.HandshakesWaiting.Set(float64(n.engine.WaitingHandshakes()))
 		m.TLSConnections.Set(float64(n.engine.TLSConnections()))
 		m.HTTPConnections.Set(float64(n.engine.HTTPConnections()))
 		m.OutboundQueue.Set(float64(n.engine.QueuedBytes()))
@@ -22,8 +22,10 @@ func (n *Node) observe(m *metrics.Node) {
 		m.DrainRemaining.Set(float64(n.engine.Remaining()))
 		m.LogLinesDropped.Set(n.log.Dropped())
 		n.observeLoops(m)
+		n.observeAddresses(m)
 		m.Readiness.Clear()
 		m.Readiness.With(n.readiness()).Set(1)
+		n.observeOverload(m)
 		m.UnackedBytes.Set(float64(n.hubs.UnackedBytes()))
 		m.StateBytes.Set(float64(n.hubs.StateBytes()))
 		m.HistoryBytes.Set(float64(n.hubs.HistoryBytes()))
@@ -53,7 +55,7 @@ const websocket = "websocket"
 
 // observeHubs adds up the hubs. Of what they lost, only what no connection has
 // counted already is taken: a copy that a full queue refused is the engine's.
-func observeHubs(m *metrics.Node, hubs []hub.Stats, others []sockjs.Population) {
+func observeHubs(m *metrics.Node, hubs []hub.Stats, others []population) {
 	var sum hub.Stats
 	m.HubConnections.Clear()
 	m.HubQueue.Clear()
@@ -61,9 +63,9 @@ func observeHubs(m *metrics.Node, hubs []hub.Stats, others []sockjs.Population) 
 	for _, h := range hubs {
 		plain := int(h.Sessions)
 		for _, p := range others {
-			if p.Hub == h.Hub {
-				m.HubConnections.With(h.Label, p.Transport).Add(float64(p.Sessions))
-				plain -= p.Sessions
+			if p.hub == h.Hub {
+				m.HubConnections.With(h.Label, p.transport).Add(float64(p.sessions))
+				plain -= p.sessions
 			}
 		}
 		m.HubConnections.With(h.Label, websocket).Add(float64(max(0, plain)))

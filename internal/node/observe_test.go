@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"sluice/api"
+	"sluice/api/login"
 	"sluice/auth"
 	"sluice/engine"
 	"sluice/hub"
@@ -37,9 +38,19 @@ func TestLabelsAreDeclared(t *testing.T) {
 			t.Errorf("request refusal %s is not declared", c.Label)
 		}
 	}
-	for _, operation := range api.Operations() {
+	for _, operation := range append(api.Operations(), api.NodeOperations()...) {
 		if m.APIRequests.With(operation, "2xx") == m.APIRequests.With("?", "?") {
 			t.Errorf("API operation %s is not declared", operation)
+		}
+	}
+	for _, result := range login.Results() {
+		if m.OpsLogins.With(result) == m.OpsLogins.With("?") {
+			t.Errorf("result of a login %s is not declared", result)
+		}
+	}
+	for _, r := range auth.CallReasons() {
+		if m.APISingleUse.With(string(r)) == m.APISingleUse.With("?") {
+			t.Errorf("refusal of a call %s is not declared", r)
 		}
 	}
 	if m.DroppedMessages.With(hub.LoopOverloaded) == m.DroppedMessages.With("?") {

@@ -29,16 +29,28 @@ func (l *Limiter) Take(now, n int64) bool {
 	if l.limit == 0 {
 		return true
 	}
-	const burst = int64(time.Second)
-	cost := n * int64(time.Second) / l.limit
+	cost := cost(l.limit, n)
 	for {
-		paid := l.paid.Load()
-		start := max(paid, now)
-		if start > now && start+cost > now+burst {
+		was := l.paid.Load()
+		paid, ok := book(was, now, cost, int64(time.Second))
+		if !ok {
 			return false
 		}
-		if l.paid.CompareAndSwap(paid, start+cost) {
+		if l.paid.CompareAndSwap(was, paid) {
 			return true
 		}
 	}
+}
+
+// cost returns the nanoseconds in which the limit brings n units.
+func cost(limit, n int64) int64 { return n * int64(time.Second) / limit }
+
+// book returns when all would be paid for with that cost added, or what was paid
+// and false where that is further away than the burst.
+func book(paid, now, cost, burst int64) (int64, bool) {
+	start := max(paid, now)
+	if start > now && start+cost > now+burst {
+		return paid, false
+	}
+	return start + cost, true
 }

@@ -1,0 +1,270 @@
+// Package explain says what a node would make of a client, rule by rule: which one
+// allows or refuses it, and why. It starts no node and decides nothing by itself:
+// each rule is asked the way a node asks it.
+package explain
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"sluice/access"
+	"sluice/auth"
+	"sluice/auth/introspect"
+	"sluice/auth/jwks"
+	"sluice/hub"
+	"sluice/internal/config"
+	"sluice/internal/later"
+)
+
+// Question is a client and what it wants.
+type Question struct {
+	Hub string
+	// Token as the client shows it; "" for none.
+	Token string
+	// Address of the client; the zero value is not asked about.
+	Address netip.Addr
+	// Origin of the page; "" for none. Host is what the page connects to.
+	Origin, Host string
+	// Action and Group: what the client wants to do; "" is not asked about.
+	Action, Group string
+}
+
+// ParseAction takes "joinGroup:room" apart.
+func ParseAction(text string) (action, group string, err error) {
+	action, group, _ = strings.Cut(text, ":")
+	if _, ok := actions[action]; !ok {
+		return "", "", fmt.Errorf("%q is none of joinGroup:GROUP, leaveGroup:GROUP and sendToGroup:GROUP", text)
+	}
+	if !auth.ValidGroup(group) {
+		return "", "", fmt.Errorf("%q names no group; write it like %s:room", text, action)
+	}
+	return action, group, nil
+}
+
+// actions are what clients ask for, with the permission that each needs.
+var actions = map[string]auth.Action{
+	"joinGroup":   auth.JoinLeaveGroup,
+	"leaveGroup":  auth.JoinLeaveGroup,
+	"sendToGroup": auth.SendToGroup,
+}
+
+// Finding is what one rule says.
+type Finding struct {
+	Subject string // address, origin, token, hub, action
+	Allowed bool
+	Rule    string // that decides: a key of the configuration or what is in the token
+	Why     string
+}
+
+// Node answers for a node with a configuration, which must be valid and have its
+// defaults.
+type Node struct {
+	cfg     config.Config
+	guard   *access.Guard
+	tenants *auth.Tenants
+	hubs    *hub.Node
+}
+
+// New reads what the configuration refers to. Issuers are asked for their keys when
+// a question needs them.
+func New(cfg config.Config) (*Node, error) {
+	n := &Node{cfg: cfg, hubs: hub.New(cfg.Hub, 1)}
+	own, rules := make(map[string]auth.Tenant), make(map[string]access.Rules)
+	for name, t := range cfg.Hub.Hubs {
+		own[name] = auth.Tenant{Keys: t.Keys, Issuers: t.Issuers, Origins: t.Origins, ClientCert: t.ClientCert}
+		rules[name] = t.Addresses
+	}
+	var err error
+	if n.guard, err = access.New(cfg.Access, rules, cfg.Proxy.Trusted); err != nil {
+		return nil, err
+	}
+	n.tenants, err = auth.NewTenants(cfg.Auth, own)
+	return n, err
+}
+
+// Explain asks the rules in the order in which a node does. Where it ends early,
+// the last finding is a refusal. ctx bounds the time for the keys of issuers.
+func (n *Node) Explain(ctx context.Context, q Question, now time.Time) []Finding {
+	var list []Finding
+	if q.Address.IsValid() {
+		list = append(list, n.address(q)...)
+	}
+	list = append(list, n.origin(q))
+	id, found := n.token(ctx, q, now)
+	list = append(list, found)
+	if !found.Allowed {
+		return list
+	}
+	list = append(list, n.hub(q))
+	if q.Action != "" {
+		list = append(list, n.action(q, id))
+	}
+	return list
+}
+
+// address judges the address by the rules of all hubs and by those of the hub.
+func (n *Node) address(q Question) []Finding {
+	list := []Finding{explainSet("access.rules", n.guard.Rules(), q.Address)}
+	if set := n.guard.HubRules(q.Hub, false); set != nil {
+		list = append(list, explainSet("hub.hubs."+n.declared(q.Hub)+".addresses", set, q.Address))
+	}
+	return list
+}
+
+// explainSet asks one set of rules.
+func explainSet(key string, set *access.Set, a netip.Addr) Finding {
+	p, l, allowed := set.Why(a, false)
+	f := Finding{Subject: "address", Allowed: allowed, Rule: key + "." + l.String()}
+	switch {
+	case p.IsValid():
+		f.Why = fmt.Sprintf("%s is in %s", a, p)
+	case allowed:
+		f.Rule, f.Why = key, fmt.Sprintf("nothing speaks against %s", a)
+	default:
+		f.Why = fmt.Sprintf("%s is in none of its ranges", a)
+	}
+	if _, l, would := set.Why(a, true); !would {
+		f.Why += fmt.Sprintf("; the rules that are tried out would refuse it (%s)", l)
+	}
+	return f
+}
+
+// declared returns the name of a hub as the configuration writes it.
+func (n *Node) declared(name string) string {
+	for declared := range n.cfg.Hub.Hubs {
+		if auth.CanonicalHub(declared) == auth.CanonicalHub(name) {
+			return declared
+		}
+	}
+	return name
+}
+
+// own returns what the configuration sets for a hub.
+func (n *Node) own(name string) hub.Tenant { return n.cfg.Hub.Hubs[n.declared(name)] }
+
+func (n *Node) origin(q Question) Finding {
+	key := "auth.origins"
+	if len(n.own(q.Hub).Origins) > 0 {
+		key = "hub.hubs." + n.declared(q.Hub) + ".origins"
+	}
+	f := Finding{Subject: "origin", Rule: key, Allowed: n.tenants.Origins(q.Hub).Allow(q.Origin, q.Host)}
+	switch {
+	case q.Origin == "":
+		f.Why = "no Origin header: not a browser, so there is no page to judge"
+	case !f.Allowed:
+		f.Why = fmt.Sprintf("%s is not in the list, and not the host that is connected to", q.Origin)
+	case n.tenants.Origins(q.Hub).Allow(q.Origin, ""):
+		f.Why = q.Origin + " is in the list"
+	default:
+		f.Why = q.Origin + " is the host that is connected to"
+	}
+	return f
+}
+
+// token verifies it, and finds which key did.
+func (n *Node) token(ctx context.Context, q Question, now time.Time) (auth.Identity, Finding) {
+	f := Finding{Subject: "token", Rule: "auth"}
+	n.tenants.Trust(func(i auth.Issuer) auth.KeySource { return fetch(ctx, i) })
+	ctx, stop := context.WithCancel(ctx)
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	defer stop()
+	n.tenants.Ask(func(i auth.Issuer) auth.Introspector {
+		p := patient{ctx, introspect.New(i.Introspection, nil)}
+		asking.Go(func() { p.client.Run(ctx) })
+		return p
+	})
+	id, err := n.tenants.Verify(q.Token, q.Hub, now)
+	if err != nil {
+		f.Why = err.Error()
+		return id, f
+	}
+	f.Allowed = true
+	f.Rule = n.signer(q, now)
+	user := "an anonymous client"
+	if id.User != "" {
+		user = fmt.Sprintf("user %q", id.User)
+	}
+	f.Why = fmt.Sprintf("%s, until %s", user, id.Expires.UTC().Format(time.RFC3339))
+	if len(id.Groups) > 0 {
+		f.Why += fmt.Sprintf("; joins %q at once", id.Groups)
+	}
+	for _, r := range id.IgnoredRoles {
+		f.Why += fmt.Sprintf("; the role %q is ignored: %s", r.Role, r.Why)
+	}
+	return id, f
+}
+
+// fetch gets the keys of an issuer, as far as the context lasts.
+func fetch(ctx context.Context, i auth.Issuer) auth.KeySource {
+	ctx, stop := context.WithCancel(ctx)
+	set := jwks.New(jwks.Source{Issuer: i.Issuer, URL: i.JWKSURL}, func(error) { stop() })
+	set.Run(ctx) // ends with the first answer
+	return set
+}
+
+// patient asks the provider and waits for its answer: here nobody else is held up.
+type patient struct {
+	ctx    context.Context
+	client *introspect.Client
+}
+
+func (p patient) Introspect(token string) auth.Introspected {
+	said := p.client.Introspect(token)
+	if said.Later != nil && later.Block(p.ctx, said.Later) {
+		said = p.client.Introspect(token)
+	}
+	return said
+}
+
+// signer returns the key of the configuration with which the token is signed.
+func (n *Node) signer(q Question, now time.Time) string {
+	keys, at := n.cfg.Auth.Keys, "auth.keys"
+	if own := n.own(q.Hub); len(own.Keys) > 0 {
+		keys, at = own.Keys, "hub.hubs."+n.declared(q.Hub)+".keys"
+	}
+	for i, k := range keys {
+		one := n.cfg.Auth
+		one.Keys, one.Issuers = []auth.Key{k}, nil
+		v, err := auth.NewVerifier(one)
+		if err != nil {
+			continue
+		}
+		if _, err := v.Verify(q.Token, q.Hub, now); err == nil {
+			name := fmt.Sprintf("%s[%d]", at, i)
+			if k.ID != "" {
+				name += fmt.Sprintf(" (%s)", k.ID)
+			}
+			return name
+		}
+	}
+	return "an issuer: its keys, or its word"
+}
+
+func (n *Node) hub(q Question) Finding {
+	f := Finding{Subject: "hub", Rule: "hub.hubs"}
+	switch _, declared := n.cfg.Hub.Hubs[n.declared(q.Hub)]; {
+	case declared:
+		f.Allowed, f.Rule, f.Why = true, "hub.hubs."+n.declared(q.Hub), "it is declared"
+	case n.cfg.Hub.CreateOnFirstUse:
+		f.Allowed, f.Rule, f.Why = true, "hub.create_on_first_use", "any valid name makes a hub"
+	default:
+		f.Why = fmt.Sprintf("%q is not declared, and hub.create_on_first_use is off", q.Hub)
+	}
+	return f
+}
+
+func (n *Node) action(q Question, id auth.Identity) Finding {
+	f := Finding{Subject: "action", Rule: "roles of the token"}
+	need := actions[q.Action]
+	if role := id.Permissions.Why(need, q.Group); role != "" {
+		f.Allowed, f.Why = true, fmt.Sprintf("the role %s allows %s of %q", role, q.Action, q.Group)
+		return f
+	}
+	f.Why = fmt.Sprintf("no role allows %s of %q; it takes sluice.%s or sluice.%s.%s", q.Action, q.Group, need, need, q.Group)
+	return f
+}

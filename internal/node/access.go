@@ -1,0 +1,100 @@
+package node
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"sluice/access"
+	"sluice/api"
+	"sluice/auth"
+	"sluice/engine"
+	"sluice/hub"
+	"sluice/internal/metrics"
+)
+
+// hubRules returns the address rules that hubs have of their own.
+func hubRules(cfg hub.Config) map[string]access.Rules {
+	own := make(map[string]access.Rules, len(cfg.Hubs))
+	for name, t := range cfg.Hubs {
+		own[name] = t.Addresses
+	}
+	return own
+}
+
+// watchRules sees to it that changed files of address rules are used.
+func (n *Node) watchRules(m *metrics.Node) {
+	t := time.NewTicker(n.cfg.Access.ReloadInterval)
+	defer t.Stop()
+	failing := false
+	for {
+		select {
+		case <-n.stopClock:
+			return
+		case <-t.C:
+		}
+		changed, err := n.guard.Reload()
+		switch {
+		case err != nil:
+			m.AddressRuleReloads.With("failed").Inc()
+			if !failing {
+				n.log.Error("cannot use the changed address rules; those before stay in force", "error", err)
+			}
+		case changed:
+			m.AddressRuleReloads.With("ok").Inc()
+			n.log.Info("address rules changed", "deny", n.guard.Stats().Ranges[access.Deny])
+		}
+		failing = err != nil
+	}
+}
+
+// watchFailures counts the callers of the API that do not prove who they are, and
+// returns what is wrong with this one.
+func (n *Node) watchFailures(r *http.Request, err error) error {
+	if auth.IsFailure(err) {
+		n.guard.Failed(engine.AddressOf(r))
+	}
+	return err
+}
+
+// welcome answers clients on the client port whose address is turned away, as far
+// as it was not known before their request.
+func (n *Node) welcome(w http.ResponseWriter, r *http.Request) bool {
+	refusal := n.guard.Judge(engine.AddressOf(r))
+	if refusal == nil {
+		return true
+	}
+	n.metrics.HandshakeRejections.With(string(refusal.Reason)).Inc()
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("Connection", "close")
+	if refusal.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int((refusal.RetryAfter+time.Second-1)/time.Second)))
+	}
+	http.Error(w, refusal.Detail, refusal.Status)
+	return false
+}
+
+// observeAddresses fills in what the guard keeps for itself.
+func (n *Node) observeAddresses(m *metrics.Node) {
+	s := n.guard.Stats()
+	for l, size := range s.Ranges {
+		m.AddressRules.With(access.List(l).String()).Set(float64(size))
+	}
+	m.AddressShadowed.Set(s.Shadowed)
+	m.AddressBans.Set(s.Bans)
+	m.AddressesTracked.Set(float64(s.Tracked))
+	m.AddressesEvicted.Set(s.Evicted)
+}
+
+// nodeCalls returns the HTTP API about the node as a whole. It takes the keys of all
+// hubs: who has those can let anybody in anywhere, but for hubs with their own.
+func (n *Node) nodeCalls(tenants *auth.Tenants, m *metrics.Node) http.Handler {
+	return api.NewNode(api.Node{
+		Authorize: func(r *http.Request) error {
+			return n.watchFailures(r, tenants.Verifier("").VerifyCall(r, time.Now()))
+		},
+		Guard:   n.guard,
+		Observe: observeCalls(m),
+	})
+}
