@@ -26,7 +26,7 @@ const (
 
 // revokeTokens refuses tokens from now on and ends the connections that came
 // with them. The list comes first: a client that passes it before has its session
-// before the loops are swept.
+// before the loops are swept, or is judged by it once more when it has.
 func revokeTokens(w http.ResponseWriter, c *call) *problem {
 	what, r, p := c.revocation()
 	if p != nil {

@@ -216,9 +216,10 @@ func (i *issuer) identifyOpaque(token string, now time.Time, v *Verifier) (Ident
 }
 
 // isOpaque reports whether a token is none that a node can read by itself: it has
-// not the form of a JWT.
+// not the form of a JWT, nor that of one that a client has spoilt, by quotes for
+// example: that may be good here and is nobody else's business.
 func isOpaque(token string) bool {
-	return token != "" && (strings.Count(token, ".") != 2 || !isCompactJWT(token))
+	return token != "" && (strings.Count(token, ".") != 2 || !isCompactJWT(token) && !tokenLike.MatchString(token))
 }
 
 // isVisible reports whether a text is of visible ASCII, as every token is (RFC 6749

@@ -130,6 +130,8 @@ func TestWhoIsAskedAboutWhat(t *testing.T) {
 		"a revoked JWT":            {jwts, good, no, auth.TokenInactive, true},
 		"a forged JWT":             {jwts, forged, yes, auth.TokenSignature, false},
 		"a JWT of the house":       {jwts, house, no, "", false},
+		"one with more behind it":  {jwts, house + "=", no, auth.TokenMalformed, false},
+		"one in quotes":            {jwts, `"` + house + `"`, no, auth.TokenMalformed, false},
 		"no token":                 {jwts, "", no, auth.TokenMissing, false},
 		"a ticket":                 {jwts, "slt_x", yes, auth.TicketUnknown, false},
 		"dots":                     {jwts, "a.b", no, auth.TokenInactive, true},

@@ -116,7 +116,7 @@ func (t *Tenants) eachIssuer(f func(*issuer)) {
 // refused.
 func (t *Tenants) Verify(token, hub string, now time.Time) (Identity, error) {
 	id, err := t.identify(token, hub, now)
-	if err == nil && t.revocations.Revoked(hub, Origin{id.TokenID, id.User, id.IssuedAt}, now) {
+	if err == nil && t.Revoked(hub, &id, now) {
 		return Identity{}, Refuse(TokenRevoked, "the token was revoked")
 	}
 	return id, err
@@ -131,6 +131,12 @@ func (t *Tenants) identify(token, hub string, now time.Time) (Identity, error) {
 		return Identity{}, refusal
 	}
 	return id, nil
+}
+
+// Revoked reports whether the token that the identity comes from was revoked for the
+// hub since Verify has let it in.
+func (t *Tenants) Revoked(hub string, id *Identity, now time.Time) bool {
+	return t.revocations.Revoked(hub, Origin{id.TokenID, id.User, id.IssuedAt}, now)
 }
 
 // Revoke is [Revocations.Revoke] for what Verify lets in from now on.

@@ -154,7 +154,7 @@ func (l *Loop) shedLongest(b *budget.Budget, cause Cause, age wheel.Tick, enough
 	mine := l.owed(b)
 	slices.SortFunc(l.backlog, func(a, b *Conn) int { return cmp.Compare(b.backlogBytes(), a.backlogBytes()) })
 	for _, c := range l.backlog {
-		if enough(mine) {
+		if enough(mine) || c.backlogBytes() == 0 { // those that follow have nothing either
 			return
 		}
 		if !c.owes(b) || l.now-c.backlog.since < age {

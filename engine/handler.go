@@ -2,6 +2,7 @@ package engine
 
 import (
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"time"
 
@@ -107,4 +108,15 @@ type Refusal struct {
 	// the client's HandshakeTimeout is over before. No more than
 	// MaxWaitingHandshakes clients wait.
 	Later later.Answer
+}
+
+// RetrySeconds returns the value of the header Retry-After: between RetryAfter and
+// twice that, another one for each client, in seconds rounded up, so that nobody
+// comes back before it is of use; 0 where there is to be none.
+func (r *Refusal) RetrySeconds() int {
+	if r.RetryAfter <= 0 {
+		return 0
+	}
+	wait := r.RetryAfter + rand.N(r.RetryAfter)
+	return int((wait + time.Second - 1) / time.Second)
 }

@@ -7,11 +7,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"sluice/access"
 	"sluice/frame"
@@ -267,9 +265,8 @@ func (e *Engine) appendRefusal(dst []byte, r *Refusal, secure bool) []byte {
 	if r.Status == http.StatusUpgradeRequired {
 		connection = "Upgrade, close"
 	}
-	if r.RetryAfter > 0 {
-		wait := r.RetryAfter + rand.N(r.RetryAfter)
-		dst = fmt.Appendf(dst, "Retry-After: %d\r\n", (wait+time.Second-1)/time.Second)
+	if wait := r.RetrySeconds(); wait > 0 {
+		dst = fmt.Appendf(dst, "Retry-After: %d\r\n", wait)
 	}
 	if secure && e.cfg.HSTS > 0 {
 		dst = fmt.Appendf(dst, "Strict-Transport-Security: max-age=%d\r\n", int64(e.cfg.HSTS.Seconds()))

@@ -441,3 +441,15 @@ func FuzzHead(f *testing.F) {
 		}
 	})
 }
+
+// TestRetrySeconds: nobody is told to come back before it is of use.
+func TestRetrySeconds(t *testing.T) {
+	for after, want := range map[time.Duration][2]int{0: {0, 0}, 1: {1, 1}, 1500 * time.Millisecond: {2, 3}, time.Minute - 1: {60, 120}} {
+		r := &Refusal{RetryAfter: after}
+		for range 100 {
+			if got := r.RetrySeconds(); got < want[0] || got > want[1] {
+				t.Errorf("%v: %d, want %d to %d", after, got, want[0], want[1])
+			}
+		}
+	}
+}

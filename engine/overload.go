@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"strings"
 	"time"
 )
@@ -72,9 +73,12 @@ func (r relief) Run() {
 		return
 	}
 	target := l.queued - max(1, l.queued/reliefShare)
-	asked := 0
+	left, gone := int64(math.MaxInt64), -1
 	l.shedLongest(e.queued, CauseOverload, e.ticks(behind), func(mine int64) bool {
-		asked++
-		return mine <= target || asked > maxRelieved
+		if mine < left { // so it is for the first time, and after each that goes
+			left = mine
+			gone++
+		}
+		return mine <= target || gone >= maxRelieved
 	})
 }

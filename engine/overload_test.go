@@ -119,6 +119,27 @@ func TestRelieveMany(t *testing.T) {
 	})
 }
 
+// TestRelieveBehindOthers: many long queues of clients that keep up do not hide the
+// one that does not.
+func TestRelieveBehindOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(Config{HeartbeatInterval: time.Hour}, echo)
+		stalled := r.backlog(100)
+		r.wait(2 * behind)
+		for range 2 * maxRelieved {
+			r.backlog(1000) // just now
+		}
+		r.engine.Relieve()
+		r.turn()
+		if stalled.state != stateClosed {
+			t.Error("the client that has not read for long stays")
+		}
+		if n := r.engine.metrics.ConnectionsClosed.With(CauseOverload.String(), CauseOverload.Initiator()).Get(); n != 1 {
+			t.Errorf("%d closed, want 1", n)
+		}
+	})
+}
+
 // TestRelieveIsFair: a loop with next to nothing of what waits leaves its clients
 // alone.
 func TestRelieveIsFair(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"time"
 )
 
 // A proxy keeps its connections and sends over each of them whatever comes next:
@@ -48,7 +49,6 @@ func appendHead(dst []byte, r *http.Request) []byte {
 }
 
 func (e *Engine) takeBack(hc *httpConn, input []byte) {
-	hc.release()
 	var refusal *Refusal
 	if e.draining.Load() {
 		refusal = e.goingAway()
@@ -56,11 +56,14 @@ func (e *Engine) takeBack(hc *httpConn, input []byte) {
 		refusal = e.busy(reason, "too many clients at once")
 	}
 	if refusal != nil {
+		// What it has asked before may fill the socket, and it need not read.
+		_ = hc.SetWriteDeadline(time.Now().Add(e.cfg.LingerTimeout))
 		_, _ = hc.Write(e.appendRefusal(nil, refusal, hc.over.tls != nil))
 		_ = hc.Close()
 		e.metrics.HandshakeRejections.With(refusal.Label).Inc()
 		return
 	}
+	hc.release()
 	if tcp, ok := hc.socket.(*net.TCPConn); ok {
 		_ = tcp.SetKeepAlive(false) // as on arrival from another loop
 		setUserTimeout(tcp, 0)

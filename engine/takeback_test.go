@@ -4,9 +4,12 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
+	"sluice/internal/metrics"
 	"sluice/internal/testkit"
 )
 
@@ -15,8 +18,15 @@ import (
 func startMixed(t *testing.T, cfg Config) *node {
 	t.Helper()
 	n := start(t, cfg, api{echo})
+	serveMixed(t, n, api{}.ServesHTTP)
+	return n
+}
+
+// serveMixed runs that server.
+func serveMixed(t *testing.T, n *node, claims func(*http.Request) bool) {
+	t.Helper()
 	server := &http.Server{ReadHeaderTimeout: testkit.Patience, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if (api{}).ServesHTTP(r) {
+		if claims(r) {
 			serveAPI(w, r)
 		} else {
 			n.TakeBack(w, r)
@@ -33,7 +43,6 @@ func startMixed(t *testing.T, cfg Config) *node {
 		server.Close()
 		n.eventually("no HTTP connection left", func() bool { return n.HTTPConnections() == 0 })
 	})
-	return n
 }
 
 const apiCall = "GET /api/x HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -89,5 +98,33 @@ func TestTakeBackRefused(t *testing.T) {
 			t.Errorf("%.40q: status %d, want %d", request, got, want)
 		}
 		c.Close()
+	}
+}
+
+// deafConn is a socket whose client does not read.
+type deafConn struct {
+	net.Conn
+	deadline time.Time
+	open     func() int
+	counted  int
+}
+
+func (c *deafConn) SetWriteDeadline(t time.Time) error { c.deadline = t; return nil }
+func (c *deafConn) Write([]byte) (int, error)          { c.counted = c.open(); return 0, os.ErrDeadlineExceeded }
+func (c *deafConn) Close() error                       { return nil }
+
+// TestTakeBackFromTheDeaf: who is refused and does not read is counted until it is
+// closed, which is soon.
+func TestTakeBackFromTheDeaf(t *testing.T) {
+	e := New(Config{}, metrics.New(), discard)
+	e.draining.Store(true)
+	e.http.open.Store(1)
+	socket := &deafConn{open: e.HTTPConnections}
+	e.takeBack(&httpConn{Conn: socket, socket: socket, engine: e}, nil)
+	if socket.counted != 1 || socket.deadline.IsZero() {
+		t.Errorf("while it is refused %d are counted, and its time ends at %v", socket.counted, socket.deadline)
+	}
+	if n := e.HTTPConnections(); n != 0 {
+		t.Errorf("%d are counted when it is closed", n)
 	}
 }

@@ -31,6 +31,7 @@ func TestOverTLS(t *testing.T) {
 	}{
 		{"Capacity", TestCapacity},
 		{"ClientClose", TestClientClose},
+		{"PlacesComeBack", TestPlacesComeBack},
 		{"CloseNotAnswered", TestCloseNotAnswered},
 		{"CloseNotFollowedByEOF", TestCloseNotFollowedByEOF},
 		{"CloseWithinOpen", TestCloseWithinOpen},

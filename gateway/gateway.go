@@ -82,6 +82,9 @@ func (g *Gateway) ServesHTTP(r *http.Request) bool {
 // Upgrade decides on one opening handshake; see engine.Handler.
 func (g *Gateway) Upgrade(_ *engine.Conn, r *http.Request) (engine.Acceptance, *engine.Refusal) {
 	if g.echoPath != "" && r.URL.Path == g.echoPath {
+		if refusal := g.guard.Judge(engine.AddressOf(r)); refusal != nil {
+			return engine.Acceptance{}, turnedAway(refusal)
+		}
 		return engine.Acceptance{Open: openEcho}, nil
 	}
 	name, refusal := route(r.URL)
@@ -143,7 +146,7 @@ func (g *Gateway) Admit(r *http.Request, name string, offered []string) (Admissi
 		judge = g.guard.Again
 	}
 	if refusal := judge(client, name); refusal != nil {
-		return Admission{}, &engine.Refusal{Status: refusal.Status, Label: string(refusal.Reason), Reason: refusal.Detail, RetryAfter: refusal.RetryAfter}
+		return Admission{}, turnedAway(refusal)
 	}
 	if origins := r.Header["Origin"]; len(origins) > 1 || !g.tenants.Origins(name).Allow(r.Header.Get("Origin"), r.Host) {
 		return Admission{}, refused(auth.Refuse(auth.OriginDenied,
@@ -180,17 +183,31 @@ func (g *Gateway) Admit(r *http.Request, name string, offered []string) (Admissi
 	return Admission{
 		Subprotocol: subprotocol,
 		Expires:     id.Expires,
-		Open: func(loop hub.Loop, link hub.Link) (*hub.Session, error) {
+		Open: func(loop hub.Loop, link hub.Link) (s *hub.Session, err error) {
 			if pipe != nil && grammar.Name() == "" {
-				return h.OpenRaw(loop, link, id, grammar, *pipe)
+				s, err = h.OpenRaw(loop, link, id, grammar, *pipe)
+			} else {
+				s, err = h.Open(loop, link, id, grammar)
 			}
-			return h.Open(loop, link, id, grammar)
+			g.judgeAgain(s, name, &id)
+			return s, err
 		},
 		Permissions: id.Permissions,
 		Listen: func(loop hub.Loop, link hub.Link, l hub.Listening) (*hub.Session, []hub.Recollection, error) {
-			return h.OpenListener(loop, link, id, grammar, l)
+			s, past, err := h.OpenListener(loop, link, id, grammar, l)
+			g.judgeAgain(s, name, &id)
+			return s, past, err
 		},
 	}, nil
+}
+
+// judgeAgain closes a session, if there is one, whose token was revoked since it was
+// judged, which other goroutines do. Now that the hub knows the session, whoever
+// revokes later finds it there.
+func (g *Gateway) judgeAgain(s *hub.Session, name string, id *auth.Identity) {
+	if s != nil && g.tenants.Revoked(name, id, time.Now()) {
+		s.Revoked()
+	}
 }
 
 // identify finds and verifies the token. The error is an *auth.Refusal.
@@ -205,6 +222,11 @@ func (g *Gateway) identify(r *http.Request, hubName string) (auth.Identity, erro
 		}
 	}
 	return g.tenants.Verify(token, hubName, time.Now())
+}
+
+// turnedAway answers a client because of its address.
+func turnedAway(r *access.Refusal) *engine.Refusal {
+	return &engine.Refusal{Status: r.Status, Label: string(r.Reason), Reason: r.Detail, RetryAfter: r.RetryAfter}
 }
 
 // providerPause is when a client may come again whose provider has not answered in

@@ -121,6 +121,10 @@ func (s *Session) Closed() {
 	}
 }
 
+// Revoked ends the link because the client's token was revoked. Called on the
+// session's loop.
+func (s *Session) Revoked() { s.close(frame.ClosePolicyViolation, "the token was revoked") }
+
 // close ends the link for a reason that is told the client. `disconnected` goes
 // before the close frame because published clients show the program its text and
 // not the reason of the close frame.

@@ -236,8 +236,8 @@ func (s *Server) refuse(w http.ResponseWriter, refusal *engine.Refusal) {
 	h := w.Header()
 	h.Set("Content-Type", typeText)
 	h.Set("Cache-Control", cacheNever)
-	if refusal.RetryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(max(1, int(refusal.RetryAfter/time.Second))))
+	if wait := refusal.RetrySeconds(); wait > 0 {
+		h.Set("Retry-After", strconv.Itoa(wait))
 	}
 	w.WriteHeader(refusal.Status)
 	io.WriteString(w, refusal.Reason+"\n")

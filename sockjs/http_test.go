@@ -4,10 +4,13 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
+	"sluice/engine"
 	"sluice/internal/cors"
 )
 
@@ -120,5 +123,14 @@ func TestIframePolicy(t *testing.T) {
 		if got := resp.Header.Get("Content-Security-Policy"); got != want {
 			t.Errorf("%s: %q, want %q", clientURL, got, want)
 		}
+	}
+}
+
+// TestRetryAfter: who is banned is not told to come back before that is over.
+func TestRetryAfter(t *testing.T) {
+	w := httptest.NewRecorder()
+	newRig(t, Config{}).server.refuse(w, &engine.Refusal{Status: http.StatusTooManyRequests, Label: "address_banned", RetryAfter: 1500 * time.Millisecond})
+	if got := w.Header().Get("Retry-After"); got != "2" && got != "3" {
+		t.Errorf("%q for a second and a half", got)
 	}
 }

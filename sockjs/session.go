@@ -27,6 +27,10 @@ type session struct {
 	// owned by the loop
 	client *hub.Session // nil before it is open and when it is over
 
+	refused bool // by the hub; static when open has returned true
+	known   bool // guarded by Server.mu: the hub has taken it
+	over    bool // guarded by Server.mu: it has not; counted in Server.over
+
 	mu       sync.Mutex
 	attached bool        // guarded by mu: a request waits for messages
 	silence  *time.Timer // guarded by mu: ends a session without a receiver
@@ -54,6 +58,7 @@ func (s *session) open(open func(hub.Loop, hub.Link) (*hub.Session, error), expi
 		defer close(opened)
 		client, err := open(s.loop, s)
 		if err != nil {
+			s.refused = true
 			code, reason := closeOf(err)
 			s.Close(code, reason)
 			return

@@ -84,6 +84,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	sessions map[string]*session // guarded by mu; by hub and session id
+	over     int                 // guarded by mu: of them, those that the hub has not taken
 
 	sockets sockets
 }
@@ -179,7 +180,34 @@ func (s *Server) create(r *http.Request, t target, transport string, a Admission
 		s.forget(n)
 		return nil, &engine.Refusal{Status: http.StatusServiceUnavailable, Label: "session_limit", Reason: "the event loop is overloaded", RetryAfter: time.Second}
 	}
+	if refusal = s.settle(n); refusal != nil {
+		s.forget(n)
+		return nil, refusal
+	}
 	return n, nil
+}
+
+// overShare is the part of all sessions that may be those which their hub has not
+// taken.
+const overShare = 8
+
+// settle notes whether the hub has taken a session. One that it has not is kept until
+// its client has fetched why. There may be few of these: it takes no token to be told
+// that the session one comes back to is over.
+func (s *Server) settle(n *session) *engine.Refusal {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.sessions[n.key] != n: // it has ended
+	case !n.refused:
+		n.known = true
+	case s.over >= max(1, s.cfg.MaxSessions/overShare):
+		return &engine.Refusal{Status: http.StatusServiceUnavailable, Label: "session_limit", Reason: "too many sessions", RetryAfter: time.Second}
+	default:
+		n.over = true
+		s.over++
+	}
+	return nil
 }
 
 // list puts a session on the list, where there is room.
@@ -204,6 +232,9 @@ func (s *Server) forget(n *session) {
 	defer s.mu.Unlock()
 	if s.sessions[n.key] == n {
 		delete(s.sessions, n.key)
+		if n.over {
+			s.over--
+		}
 		n.left()
 	}
 }
@@ -229,7 +260,9 @@ func (s *Server) Populations() []Population {
 	counts := make(map[kind]int)
 	s.mu.Lock()
 	for _, n := range s.sessions {
-		counts[kind{n.hubName, n.transport}]++
+		if n.known { // the others are no clients of a hub
+			counts[kind{n.hubName, n.transport}]++
+		}
 	}
 	s.mu.Unlock()
 	s.sockets.count(func(hub string, n int) { counts[kind{hub, "sockjs_websocket"}] += n })

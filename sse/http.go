@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"sluice/auth"
 	"sluice/engine"
@@ -151,8 +150,8 @@ func (s *Server) refuse(w http.ResponseWriter, refusal *engine.Refusal) {
 	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Connection", "close") // there are few of these, see engine.max_http_connections
-	if refusal.RetryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(max(1, int(refusal.RetryAfter/time.Second))))
+	if wait := refusal.RetrySeconds(); wait > 0 {
+		h.Set("Retry-After", strconv.Itoa(wait))
 	}
 	w.WriteHeader(refusal.Status)
 	io.WriteString(w, refusal.Reason+"\n")

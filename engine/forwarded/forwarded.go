@@ -32,7 +32,7 @@ func Client(header string, values []string, peer netip.AddrPort, trusted func(ne
 				return known
 			}
 			var hop string
-			rest, hop, more = lastElement(rest)
+			rest, hop, more = lastElement(header, rest)
 			if hop == "" { // an empty element is none (RFC 9110 section 5.6.1)
 				continue
 			}
@@ -46,20 +46,34 @@ func Client(header string, values []string, peer netip.AddrPort, trusted func(ne
 	return known
 }
 
-// lastElement splits what follows the last comma outside of quotes off a list.
-func lastElement(list string) (rest, element string, more bool) {
+// lastElement splits what follows the last comma off a list.
+func lastElement(header, list string) (rest, element string, more bool) {
+	if header == XForwardedFor { // which knows no quotes
+		at := strings.LastIndexByte(list, ',')
+		return list[:max(at, 0)], trim(list[at+1:]), at >= 0
+	}
+	return cutLast(list, ',')
+}
+
+// cutLast splits what follows the last separator off a list, not looking into quoted
+// strings (RFC 9110 section 5.6.4). A proxy may quote what its client has said, such
+// as a host, so a quote that is escaped does not end them.
+func cutLast(list string, separator byte) (rest, last string, more bool) {
 	quoted := false
 	for i := len(list) - 1; i >= 0; i-- {
-		switch list[i] {
-		case '"':
+		switch c := list[i]; {
+		case c == '"' && !(quoted && isEscaped(list[:i])):
 			quoted = !quoted
-		case ',':
-			if !quoted {
-				return list[:i], trim(list[i+1:]), true
-			}
+		case c == separator && !quoted:
+			return list[:i], trim(list[i+1:]), true
 		}
 	}
 	return "", trim(list), false
+}
+
+// isEscaped tells whether what follows a text in a quoted string is escaped.
+func isEscaped(before string) bool {
+	return (len(before)-len(strings.TrimRight(before, `\`)))%2 == 1
 }
 
 // parseHop reads one element of the header.
@@ -67,7 +81,9 @@ func parseHop(header, hop string) (netip.AddrPort, bool) {
 	if header == XForwardedFor {
 		return parseNode(hop)
 	}
-	for pair := range strings.SplitSeq(hop, ";") { // no for= has one in quotes
+	for more := true; more; {
+		var pair string
+		hop, pair, more = cutLast(hop, ';')
 		name, value, _ := strings.Cut(pair, "=")
 		if !strings.EqualFold(trim(name), "for") {
 			continue

@@ -44,6 +44,10 @@ func TestClient(t *testing.T) {
 		{"forged before", Forwarded, []string{`for=10.9.9.9, for=203.0.113.9`}, proxy, "203.0.113.9:0"},
 		{"a quote left open", Forwarded, []string{`for="x, for=203.0.113.9`}, proxy, "203.0.113.9:0"},
 		{"a comma in quotes", Forwarded, []string{`for=203.0.113.9;secret="a,b", for=10.0.0.2`}, proxy, "203.0.113.9:0"},
+		{"escaped quotes in what a proxy quotes", Forwarded, []string{`for=203.0.113.9;host="x\", for=198.51.100.1;a=\"y"`}, proxy, "203.0.113.9:0"},
+		{"an escaped backslash", Forwarded, []string{`for=198.51.100.1, for=203.0.113.9;host="x\\"`}, proxy, "203.0.113.9:0"},
+		{"a semicolon in quotes before", Forwarded, []string{`host="x;for=198.51.100.1;y";for=203.0.113.9`}, proxy, "203.0.113.9:0"},
+		{"for in quotes and nowhere else", Forwarded, []string{`host="x;for=198.51.100.1;y"`}, proxy, proxy},
 		{"hidden", Forwarded, []string{"for=_secret"}, proxy, proxy},
 		{"no for", Forwarded, []string{"for=203.0.113.9, by=10.0.0.1"}, proxy, proxy},
 	} {
@@ -70,6 +74,15 @@ func FuzzClient(f *testing.F) {
 		for _, values := range [][]string{{text + ", " + added}, {text, added}} {
 			if got := Client(header, values, peer, trusted); got != want {
 				t.Errorf("%q: %v", values, got)
+			}
+		}
+		// Nor does it where the proxy adds more that the client has said, in quotes.
+		if standard && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' && r != '\t' }) {
+			quoted := `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
+			for _, element := range []string{"host=" + quoted + ";" + added, added + ";host=" + quoted} {
+				if got := Client(header, []string{element}, peer, trusted); got != want {
+					t.Errorf("%q: %v", element, got)
+				}
 			}
 		}
 		// And alone it is an address of the text, or nothing.

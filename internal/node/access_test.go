@@ -292,3 +292,53 @@ func TestSockJSGuessing(t *testing.T) {
 		}
 	}
 }
+
+// TestEchoByAddress: the path without a token is not one around the rules either.
+func TestEchoByAddress(t *testing.T) {
+	n := startNode(t, func(c *config.Config) {
+		behindProxy(c)
+		c.EchoPath = "/echo"
+		c.Access.Rules = access.Rules{Deny: []string{"192.0.2.0/24"}}
+	})
+	for address, want := range map[string]int{"192.0.2.1": 403, "198.51.100.1": 101} {
+		if _, resp := from(t, n, address, "/echo"); resp.StatusCode != want {
+			t.Errorf("%s: %s, want %d", address, resp.Status, want)
+		}
+	}
+}
+
+// TestSessionsWithoutToken: who says to come back to a session, and has none, takes
+// no room of others and is not counted among the clients.
+func TestSessionsWithoutToken(t *testing.T) {
+	n := startNode(t, func(c *config.Config) {
+		c.SockJS.Enable = true
+		c.SockJS.MaxSessions, c.SockJS.DisconnectDelay = 16, time.Second
+	})
+	post := func(path string) (int, string) {
+		t.Helper()
+		resp, err := http.Post("http://"+n.Addrs()[0].String()+path, "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, _ := io.ReadAll(resp.Body)
+		return resp.StatusCode, string(body)
+	}
+	const nobody = "/xhr?connection_id=AAAAAAAAAAAAAAAAAAAAAA&reconnection_token=x"
+	for i, want := range []int{200, 200, 503, 503} {
+		if got, _ := post("/sockjs/hubs/chat/000/" + strconv.Itoa(i) + nobody); got != want {
+			t.Errorf("session %d: %d, want %d", i, got, want)
+		}
+	}
+	if got, _ := post("/sockjs/hubs/chat/000/mine/xhr?access_token=" + mint(t, auth.Claims{})); got != 200 {
+		t.Errorf("a client with a token: %d", got)
+	}
+	counted(t, n, `sluice_hub_connections{hub="chat",transport="sockjs_xhr"}`, 1)
+	if _, body := post("/sockjs/hubs/chat/000/0" + nobody); !strings.HasPrefix(body, "c[1008,") {
+		t.Errorf("the session is closed with %q", body)
+	}
+	testkit.Eventually(t, testkit.Patience, func() bool {
+		got, _ := post("/sockjs/hubs/chat/000/again" + nobody)
+		return got == 200
+	}, "there is room when they have been told")
+}

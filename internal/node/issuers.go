@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"sync"
+	"time"
 
 	"sluice/auth"
 	"sluice/auth/introspect"
@@ -70,19 +71,31 @@ func (s *issuers) clientOf(i auth.Issuer) *introspect.Client {
 	return s.asked[key]
 }
 
+// healthPause lies between two lines about one provider that begins to fail. Some
+// refuse requests about tokens that are none of theirs, so clients could cause a line
+// with each of them.
+const healthPause = time.Minute
+
 // health returns what logs when something begins to fail and when it is good again.
 func (s *issuers) health(issuer, bad, good string) func(error) {
-	var mu sync.Mutex
-	failing := false // guarded by mu
+	var (
+		mu   sync.Mutex
+		said bool      // guarded by mu: the latest line is that it fails
+		at   time.Time // guarded by mu: when that was written
+	)
 	return func(err error) {
 		mu.Lock()
-		was := failing
-		failing = err != nil
+		begins := err != nil && !said && time.Since(at) >= healthPause
+		ends := err == nil && said
+		if begins {
+			at = time.Now()
+		}
+		said = said && !ends || begins
 		mu.Unlock()
 		switch {
-		case err != nil && !was:
+		case begins:
 			s.log.Error(bad, "issuer", issuer, "error", err)
-		case err == nil && was:
+		case ends:
 			s.log.Info(good, "issuer", issuer)
 		}
 	}

@@ -1,21 +1,25 @@
 package node
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"sluice/auth"
 	"sluice/internal/config"
+	"sluice/internal/logs"
 	"sluice/internal/testkit"
 )
 
@@ -121,4 +125,29 @@ func TestIssuers(t *testing.T) {
 	if got := status(n, p.token(t, "")); got != http.StatusUnauthorized {
 		t.Errorf("without a user: %d", got)
 	}
+}
+
+// TestHealthLines: the log tells when a provider begins to fail and when it is back,
+// and not each time that a client makes it say no.
+func TestHealthLines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var text bytes.Buffer
+		log := logs.Open(logs.Config{}, &text)
+		health := (&issuers{log: log}).health("https://id.test", "bad", "good")
+		wrong := errors.New("wrong")
+		for range 1000 { // others' tokens are good meanwhile
+			health(wrong)
+			health(nil)
+		}
+		health(wrong)
+		time.Sleep(healthPause)
+		health(wrong) // still
+		health(wrong)
+		health(nil)
+		health(nil)
+		log.Close()
+		if bad, good := strings.Count(text.String(), "msg=bad"), strings.Count(text.String(), "msg=good"); bad != 2 || good != 2 {
+			t.Errorf("%d and %d lines:\n%s", bad, good, text.String())
+		}
+	})
 }
