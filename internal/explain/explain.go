@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -172,19 +173,40 @@ func (n *Node) origin(q Question) Finding {
 // token verifies it, and finds which key did.
 func (n *Node) token(ctx context.Context, q Question, now time.Time) (auth.Identity, Finding) {
 	f := Finding{Subject: "token", Rule: "auth"}
-	n.tenants.Trust(func(i auth.Issuer) auth.KeySource { return fetch(ctx, i) })
+	var (
+		mu     sync.Mutex
+		failed []string // guarded by mu; which providers could not be asked, and why
+	)
+	fail := func(what string, i auth.Issuer, err error) {
+		if err != nil {
+			mu.Lock()
+			defer mu.Unlock()
+			failed = append(failed, fmt.Sprintf("; %s of %s: %v", what, i.Issuer, err))
+		}
+	}
+	n.tenants.Trust(func(i auth.Issuer) auth.KeySource {
+		set, err := fetch(ctx, i)
+		fail("the keys", i, err)
+		return set
+	})
 	ctx, stop := context.WithCancel(ctx)
 	var asking sync.WaitGroup
 	defer asking.Wait()
 	defer stop()
 	n.tenants.Ask(func(i auth.Issuer) auth.Introspector {
-		p := patient{ctx, introspect.New(i.Introspection, nil)}
+		p := patient{ctx, introspect.New(i.Introspection, func(_ introspect.Result, err error) { fail("the word", i, err) })}
 		asking.Go(func() { p.client.Run(ctx) })
 		return p
 	})
 	id, err := n.tenants.Verify(q.Token, q.Hub, now)
 	if err != nil {
 		f.Why = err.Error()
+		var refusal *auth.Refusal
+		if errors.As(err, &refusal) && refusal.Reason == auth.IssuerUnavailable {
+			mu.Lock()
+			defer mu.Unlock()
+			f.Why += strings.Join(failed, "")
+		}
 		return id, f
 	}
 	f.Allowed = true
@@ -203,12 +225,21 @@ func (n *Node) token(ctx context.Context, q Question, now time.Time) (auth.Ident
 	return id, f
 }
 
-// fetch gets the keys of an issuer, as far as the context lasts.
-func fetch(ctx context.Context, i auth.Issuer) auth.KeySource {
+// fetch gets the keys of an issuer, as far as the context lasts, or why there are
+// none.
+func fetch(ctx context.Context, i auth.Issuer) (auth.KeySource, error) {
 	ctx, stop := context.WithCancel(ctx)
-	set := jwks.New(jwks.Source{Issuer: i.Issuer, URL: i.JWKSURL}, func(error) { stop() })
+	defer stop()
+	var (
+		first  sync.Once
+		failed error
+	)
+	set := jwks.New(jwks.Source{Issuer: i.Issuer, URL: i.JWKSURL}, func(err error) {
+		first.Do(func() { failed = err }) // later ones come of the end
+		stop()
+	})
 	set.Run(ctx) // ends with the first answer
-	return set
+	return set, failed
 }
 
 // patient asks the provider and waits for its answer: here nobody else is held up.

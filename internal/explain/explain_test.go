@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -135,6 +136,37 @@ func TestParseAction(t *testing.T) {
 	} {
 		if _, _, err := ParseAction(text); (err == nil) != ok {
 			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// TestExplainUnavailable: a provider that cannot be asked is told with why, so that
+// an operator finds a wrong address or a certificate that is not trusted.
+func TestExplainUnavailable(t *testing.T) {
+	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "broken", http.StatusBadGateway)
+	}))
+	defer provider.Close()
+	cfg := config.Config{
+		Auth: auth.Config{Issuers: []auth.Issuer{{
+			Issuer: provider.URL, Audience: []string{"sluice"},
+			Introspection: auth.Introspection{URL: provider.URL + "/introspect", ClientID: "id", ClientSecret: "secret"},
+		}}},
+		Hub: hub.Config{CreateOnFirstUse: true},
+	}
+	if err := config.Check(&cfg); err != nil {
+		t.Fatal(err)
+	}
+	n, err := New(cfg.WithDefaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	part := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
+	jwt := part(`{"alg":"RS256","kid":"1"}`) + "." + part(fmt.Sprintf(`{"iss":%q,"aud":"sluice","sub":"a","exp":9999999999}`, provider.URL)) + "." + part("signature")
+	for token, what := range map[string]string{jwt: "; the keys of ", "opaque": "; the word of "} {
+		_, f := n.token(t.Context(), Question{Token: token, Hub: "chat"}, time.Now())
+		if f.Allowed || !strings.Contains(f.Why, what+provider.URL) || !strings.Contains(f.Why, "502") {
+			t.Errorf("%s: %+v", token, f)
 		}
 	}
 }
