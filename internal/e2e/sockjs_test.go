@@ -2,14 +2,16 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"testing"
 )
 
 // sockjsNode starts a node that serves SockJS.
-func sockjsNode(t *testing.T) *node {
-	return serve(t, "--set", "sockjs.enable=true", "--set", "auth.origins=[\"*\"]")
+func sockjsNode(t *testing.T, flags ...string) *node {
+	return serve(t, append(flags, "--set", "sockjs.enable=true", "--set", "auth.origins=[\"*\"]")...)
 }
 
 // chatToken is a token for everything in the hub chat.
@@ -44,17 +46,34 @@ func TestSockJSInBrowser(t *testing.T) {
 		t.Skip("SKIPPED: npm/node_modules/sockjs-client is missing (make test installs it), so SockJS was not tested in a browser")
 	}
 	chromium := needChromium(t)
-	n := sockjsNode(t)
+	cdn := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/javascript")
+		w.Write(script)
+	}))
+	t.Cleanup(cdn.Close)
+	n := sockjsNode(t, "--set", "sockjs.client_url="+cdn.URL+"/sockjs.js", "--set", "sockjs.legacy=true")
 	address := "http://" + n.addr + "/sockjs/hubs/chat?access_token=" + chatToken(t) + "&subprotocol=json.sluice.v1"
-	told := openPage(t, chromium, fmt.Sprintf(sockjsPage, address), map[string][]byte{"/sockjs.js": script})
-	expectTold(t, told, "over xhr-streaming", "heard h\u00e9llo")
+	for _, tt := range []struct{ transports, over string }{
+		{`undefined`, "xhr-streaming"}, // what the client falls back to by itself
+		{`["eventsource"]`, "eventsource"},
+		{`["xhr-polling"]`, "xhr-polling"},
+		{`["iframe-eventsource"]`, "iframe-eventsource"},
+		{`["iframe-htmlfile"]`, "iframe-htmlfile"},
+		{`["iframe-xhr-polling"]`, "iframe-xhr-polling"},
+		{`["jsonp-polling"]`, "jsonp-polling"},
+	} {
+		t.Run(tt.over, func(t *testing.T) {
+			told := openPage(t, chromium, fmt.Sprintf(sockjsPage, address, tt.transports), map[string][]byte{"/sockjs.js": script})
+			expectTold(t, told, "over "+tt.over, "heard h\u00e9llo")
+		})
+	}
 }
 
 const sockjsPage = `<!doctype html>
 <script>delete window.WebSocket</script>
 <script src="/sockjs.js"></script>
 <script>
-const socket = new SockJS(%q);
+const socket = new SockJS(%q, null, {transports: %s});
 const send = (message) => socket.send(JSON.stringify(message));
 let order = Promise.resolve();
 const tell = (text) => order = order.then(() => fetch("/told", {method: "POST", body: text}));
