@@ -25,8 +25,9 @@ type Config struct {
 	Exempt []netip.Prefix `yaml:"exempt"`
 
 	// MaxPending bounds the sockets of one address that have not finished their
-	// opening handshake; one more is closed as soon as it is accepted. Default 512,
-	// or half of engine.max_pending_handshakes where that is another number.
+	// opening handshake; one more is closed as soon as it is accepted. Default 256:
+	// half of tls.handshakes.max, or of engine.max_pending_handshakes where that is
+	// less.
 	MaxPending int `yaml:"max_pending"`
 
 	// MaxConnections bounds the WebSocket connections of one address; one more is

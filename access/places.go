@@ -16,9 +16,6 @@ const (
 	placeKinds
 )
 
-// reason is why one more is refused.
-func (p Place) reason() Reason { return [...]Reason{Pending, Connections, HTTP}[p] }
-
 // places counts what addresses take up. It has an entry for an address for as long
 // as that has a socket, so the sockets of the node bound it.
 type places struct {

@@ -26,6 +26,10 @@ type ServerOptions struct {
 	// Default 10s.
 	RequestTimeout time.Duration
 
+	// MaxHeadBytes bounds the head of a request, some 4 KiB more or less. Default
+	// 8KiB.
+	MaxHeadBytes int
+
 	// MaxIdle bounds the connections on which no request is under way, where the
 	// listener has few places; the one that has been silent for longest is closed.
 	// 0 for no bound.
@@ -88,7 +92,7 @@ func NewServer(o ServerOptions) *Server {
 		ReadTimeout:       timeout,
 		WriteTimeout:      2 * time.Minute, // a CPU profile of a minute, over a bad line
 		IdleTimeout:       2 * time.Minute, // longer than any usual scrape interval
-		MaxHeaderBytes:    8 << 10,
+		MaxHeaderBytes:    cmp.Or(o.MaxHeadBytes, 8<<10),
 		ConnState:         followState,
 		ErrorLog:          log.New(&complaints{log: o.Log, lines: lines}, "", 0),
 
@@ -111,11 +115,17 @@ func strictTransport(d time.Duration) string {
 // guardHeaders are in every answer; a handler may replace them. What is served
 // here is for programs: no page may frame it, keep it, or guess that it is a
 // script; and an address, which may hold a token, is not told to others.
-var guardHeaders = [][2]string{
-	{"Cache-Control", "no-store"},
-	{"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"},
-	{"Referrer-Policy", "no-referrer"},
-	{"X-Content-Type-Options", "nosniff"},
+//
+// Names are canonical, and nobody changes the values, so that they cost an answer
+// nothing but the places in its header.
+var guardHeaders = []struct {
+	name   string
+	values []string
+}{
+	{"Cache-Control", []string{"no-store"}},
+	{"Content-Security-Policy", []string{"default-src 'none'; frame-ancestors 'none'"}},
+	{"Referrer-Policy", []string{"no-referrer"}},
+	{"X-Content-Type-Options", []string{"nosniff"}},
 }
 
 // outermost is the handler around the one that is served.
@@ -129,8 +139,8 @@ type outermost struct {
 
 func (o *outermost) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
-	for _, guard := range guardHeaders {
-		h.Set(guard[0], guard[1])
+	for i := range guardHeaders {
+		h[guardHeaders[i].name] = guardHeaders[i].values
 	}
 	if r.TLS != nil && o.server.hsts != "" {
 		h.Set("Strict-Transport-Security", o.server.hsts)

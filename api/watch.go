@@ -114,7 +114,7 @@ func (c *watchedConn) Write(p []byte) (int, error) {
 func (c *watchedConn) writeGuarded(p []byte, line int) (int, error) {
 	b := append(make([]byte, 0, len(p)+512), p[:line]...)
 	for _, guard := range guardHeaders {
-		b = append(b, guard[0]+": "+guard[1]+"\r\n"...)
+		b = append(b, guard.name+": "+guard.values[0]+"\r\n"...)
 	}
 	if c.server.hsts != "" && overTLS(c.Conn) {
 		b = append(b, "Strict-Transport-Security: "+c.server.hsts+"\r\n"...)

@@ -46,6 +46,7 @@ type Engine struct {
 	// of those who are not let in yet; see entrance.go
 	greetings     context.Context // ends when they must go
 	stopGreetings context.CancelFunc
+	greeted       chan struct{}     // holds an item for each of them
 	computing     chan struct{}     // holds an item for each that computes
 	tlsHandshakes *metrics.Recorder // static
 
@@ -63,7 +64,6 @@ type Engine struct {
 	connections atomic.Int64           // upgraded and open or closing
 	pending     atomic.Int64           // sockets that are not upgraded
 	waiting     atomic.Int64           // of them, those whose handshakes wait to be judged
-	greeted     atomic.Int64           // of them, those that have not come to a loop yet
 	secured     atomic.Int64           // sockets on the loops that speak TLS
 	queued      *budget.Budget         // bytes in all backlogs
 	slow        atomic.Int64           // connections that count as slow consumers
@@ -90,6 +90,7 @@ func New(cfg Config, m *metrics.Node, log *slog.Logger) *Engine {
 	e.queued = budget.New(e.cfg.MaxNodeQueueBytes)
 	e.greetings, e.stopGreetings = context.WithCancel(context.Background())
 	e.tlsHandshakes = m.TLSHandshakeDuration.Recorder()
+	e.greeted = make(chan struct{}, e.cfg.Handshakes.Max)
 	e.computing = make(chan struct{}, e.cfg.Handshakes.Workers)
 	e.http = newHTTPListener(e.cfg.MaxHTTPConnections)
 	e.journal = newJournal(log, m, e.cfg.LogLinesPerSecond)

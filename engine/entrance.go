@@ -52,8 +52,7 @@ func (e *Engine) admit(nc net.Conn, en *Entrance) error {
 		c := &Conn{loop: l}
 		return e.entered(nc, l.enrol(nc, c, c))
 	}
-	if e.greeted.Add(1) > int64(e.cfg.Handshakes.Max) {
-		e.greeted.Add(-1)
+	if !e.awaitPlace() {
 		e.leave(addrOf(nc.RemoteAddr()))
 		e.countGreeting(en, "refused")
 		e.logTurnedAway("too many TLS handshakes or PROXY headers are under way", nc.RemoteAddr(), nil)
@@ -63,11 +62,35 @@ func (e *Engine) admit(nc net.Conn, en *Entrance) error {
 	return nil
 }
 
+// placeWait is how long an acceptor waits for a place among those that are greeted.
+const placeWait = time.Second
+
+// awaitPlace takes a place for one more client to greet. Where all are taken it waits
+// a moment: in a storm places become free all the time, and clients that stay in the
+// backlog meanwhile are let in sooner than those that are refused and come again, and
+// cost less.
+func (e *Engine) awaitPlace() bool {
+	select {
+	case e.greeted <- struct{}{}:
+		return true
+	default:
+	}
+	t := time.NewTimer(placeWait)
+	defer t.Stop()
+	select {
+	case e.greeted <- struct{}{}:
+		return true
+	case <-t.C:
+	case <-e.stopping:
+	}
+	return false
+}
+
 // greet sees a client through to its loop.
 func (e *Engine) greet(nc net.Conn, en *Entrance) {
 	in := &incoming{since: max(1, e.micros())}
 	err := e.greetSafely(nc, en, in)
-	e.greeted.Add(-1)
+	<-e.greeted
 	if err == nil {
 		l := e.leastLoaded()
 		in.conn = &Conn{loop: l}

@@ -160,7 +160,7 @@ func TestProxyHeaderRefused(t *testing.T) {
 				t.Errorf("an answer: %q", got)
 			}
 			n.eventually("counted as "+tt.want, func() bool { return n.headersRead(tt.want) == 1 })
-			n.eventually("forgotten", func() bool { return n.pending.Load() == 0 && n.greeted.Load() == 0 })
+			n.eventually("forgotten", func() bool { return n.pending.Load() == 0 && len(n.greeted) == 0 })
 		})
 	}
 }

@@ -124,8 +124,8 @@ func (e *Engine) moveOut(addr net.Addr) {
 	}
 }
 
-// tooMany is the refusal of a client whose address takes up as much as it may.
-func tooMany(reason access.Reason) *Refusal {
+// TooMany is the refusal of a client whose address takes up as much as it may.
+func TooMany(reason access.Reason) *Refusal {
 	r := access.TooMany(reason)
 	return &Refusal{Status: r.Status, Label: string(r.Reason), Reason: r.Detail, RetryAfter: r.RetryAfter}
 }

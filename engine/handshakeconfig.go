@@ -2,7 +2,6 @@ package engine
 
 import (
 	"fmt"
-	"math"
 	"runtime"
 	"time"
 )
@@ -14,9 +13,9 @@ type HandshakeConfig struct {
 	// wait for them or for their clients. Default: one per core (GOMAXPROCS).
 	Workers int `yaml:"workers"`
 
-	// Max bounds the handshakes under way; the connection of one more is closed
-	// as soon as it is accepted. They count as pending handshakes too, see
-	// engine.max_pending_handshakes. Default 512.
+	// Max bounds the handshakes under way. One more waits for a second to be
+	// accepted; where none has ended by then its connection is closed. They count as
+	// pending handshakes too, see engine.max_pending_handshakes. Default 512.
 	Max int `yaml:"max"`
 
 	// Timeout is the time a client has from the TCP connection to the end of its
@@ -39,7 +38,7 @@ func (c *HandshakeConfig) Validate(report func(key, problem string)) {
 		n, most int
 	}{
 		{"workers", c.Workers, 4096},
-		{"max", c.Max, math.MaxInt32},
+		{"max", c.Max, 1 << 20},
 	} {
 		if f.n < 0 || f.n > f.most {
 			report(f.key, fmt.Sprintf("%d is not between 1 and %d (0 means the default)", f.n, f.most))

@@ -109,7 +109,7 @@ func (c *Conn) upgrade(o *opening) {
 		c.tell(o.client)
 	}
 	if !c.settleIn() {
-		c.refuse(tooMany(access.Connections), o.request)
+		c.refuse(TooMany(access.Connections), o.request)
 		return
 	}
 	c.dropUnread()

@@ -313,7 +313,7 @@ func TestTLSHandshakeFails(t *testing.T) {
 			n := startTLS(t, Config{Handshakes: tt.cfg}, echo)
 			c := tt.client(t, n)
 			n.eventually(tt.want, func() bool { return n.handshakesDone(tt.want) == 1 })
-			n.eventually("nothing pending", func() bool { return n.pending.Load() == 0 && n.greeted.Load() == 0 })
+			n.eventually("nothing pending", func() bool { return n.pending.Load() == 0 && len(n.greeted) == 0 })
 			if _, err := io.ReadAll(c.R); err != nil && c.Conn.SetDeadline(time.Now()) == nil && !isReset(err) {
 				t.Errorf("the connection ends with %v", err)
 			}
@@ -336,10 +336,10 @@ func TestTLSHandshakeLimit(t *testing.T) {
 	for range 3 {
 		silent = append(silent, testkit.Dial(t, "tcp", n.addr))
 	}
-	n.eventually("three under way", func() bool { return n.greeted.Load() == 3 })
+	n.eventually("three under way", func() bool { return len(n.greeted) == 3 })
 	nb := n.neighbour()
 	silent = append(silent, testkit.Dial(t, "tcp", n.addr))
-	n.eventually("four under way", func() bool { return n.greeted.Load() == 4 })
+	n.eventually("four under way", func() bool { return len(n.greeted) == 4 })
 	over := testkit.Dial(t, "tcp", n.addr)
 	if b, _ := readAll(over); b != "" {
 		t.Errorf("got %q", b)
@@ -349,7 +349,7 @@ func TestTLSHandshakeLimit(t *testing.T) {
 	for _, c := range silent {
 		c.Close()
 	}
-	n.eventually("all forgotten", func() bool { return n.greeted.Load() == 0 && n.pending.Load() == 0 })
+	n.eventually("all forgotten", func() bool { return len(n.greeted) == 0 && n.pending.Load() == 0 })
 }
 
 // TestTLSStorm: very many handshakes at once all succeed where the limits allow
@@ -442,7 +442,7 @@ func TestTLSPanic(t *testing.T) {
 		t.Error("a handshake")
 	}
 	n.addr, n.panics = addr, 1
-	n.eventually("nothing pending", func() bool { return n.pending.Load() == 0 && n.greeted.Load() == 0 })
+	n.eventually("nothing pending", func() bool { return n.pending.Load() == 0 && len(n.greeted) == 0 })
 	nb.check()
 	n.neighbour() // the place among those that compute is free again
 }
@@ -526,7 +526,7 @@ func TestTLSCloseNotify(t *testing.T) {
 func TestTLSWhileDraining(t *testing.T) {
 	n := startTLS(t, Config{Handshakes: HandshakeConfig{Timeout: testkit.Patience}}, echo)
 	c := testkit.Dial(t, "tcp", n.addr)
-	n.eventually("a handshake under way", func() bool { return n.greeted.Load() == 1 })
+	n.eventually("a handshake under way", func() bool { return len(n.greeted) == 1 })
 	n.shutdown(n.cfg.tick)
 	if b, _ := readAll(c); b != "" {
 		t.Errorf("got %q", b)

@@ -21,6 +21,7 @@ type session struct {
 	hubName   string // canonical
 	transport string // a metric label
 	proof     proof  // of the token it was opened with
+	left      func() // ends what Options.Enter has begun
 	loop      hub.Loop
 
 	// owned by the loop

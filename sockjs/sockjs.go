@@ -51,6 +51,11 @@ type Options struct {
 	// again; 10 s if that is zero.
 	Admit    func(r *http.Request, hub string, offered []string) (Admission, *engine.Refusal)
 	Patience time.Duration
+	// Enter counts a session for the address of its client, until leave is called;
+	// the refusal is of a client whose address has too many. Nil counts nothing.
+	Enter func(r *http.Request) (leave func(), _ *engine.Refusal)
+	// Guessed is told of a request for a session without its proof; nil for nobody.
+	Guessed func(r *http.Request)
 	// AllowOrigin tells whether pages of an origin may use a hub.
 	AllowOrigin func(hub, origin, host string) bool
 	// Cookie is the name of the cookie that may carry the token.
@@ -90,6 +95,12 @@ func New(cfg Config, o Options) *Server {
 	}
 	if o.Dropped == nil {
 		o.Dropped = func(string) {}
+	}
+	if o.Guessed == nil {
+		o.Guessed = func(*http.Request) {}
+	}
+	if o.Enter == nil {
+		o.Enter = func(*http.Request) (func(), *engine.Refusal) { return func() {}, nil }
 	}
 	cfg = cfg.WithDefaults()
 	o.Patience = cmp.Or(o.Patience, 10*time.Second)
@@ -136,6 +147,7 @@ func (s *Server) find(r *http.Request, key string) (*session, bool) {
 		return nil, true
 	case !found.proof.is(s.proof(r)):
 		s.options.Refused("session_denied")
+		s.options.Guessed(r)
 		return nil, false
 	}
 	return found, true
@@ -152,23 +164,16 @@ func (s *Server) create(r *http.Request, t target, transport string, a Admission
 		server: s, key: t.key(), hubName: auth.CanonicalHub(t.hub), transport: transport, proof: s.proof(r), loop: loop,
 		attached: true,
 	}
+	var refusal *engine.Refusal
+	if n.left, refusal = s.options.Enter(r); refusal != nil {
+		return nil, refusal
+	}
 	n.Outbox = outbox.New(outbox.Options{
 		Limit: s.cfg.MaxQueueBytes, Node: s.queued, Dropped: s.dropped, Closed: func() { n.leave(false) },
 	})
-	s.mu.Lock()
-	_, exists := s.sessions[n.key]
-	full := len(s.sessions) >= s.cfg.MaxSessions
-	if !exists && !full && !s.draining.Load() {
-		s.sessions[n.key] = n
-	}
-	s.mu.Unlock()
-	switch {
-	case s.draining.Load():
-		return nil, &engine.Refusal{Status: http.StatusServiceUnavailable, Label: "draining", Reason: "the node is going away", RetryAfter: time.Second}
-	case exists:
-		return nil, &engine.Refusal{Status: http.StatusConflict, Label: "session_denied", Reason: "the session was just opened"}
-	case full:
-		return nil, &engine.Refusal{Status: http.StatusServiceUnavailable, Label: "session_limit", Reason: "too many sessions", RetryAfter: time.Second}
+	if refusal = s.list(n); refusal != nil {
+		n.left()
+		return nil, refusal
 	}
 	if !n.open(a.Open, a.Expires) {
 		s.forget(n)
@@ -177,12 +182,29 @@ func (s *Server) create(r *http.Request, t target, transport string, a Admission
 	return n, nil
 }
 
+// list puts a session on the list, where there is room.
+func (s *Server) list(n *session) *engine.Refusal {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch _, exists := s.sessions[n.key]; {
+	case s.draining.Load():
+		return &engine.Refusal{Status: http.StatusServiceUnavailable, Label: "draining", Reason: "the node is going away", RetryAfter: time.Second}
+	case exists:
+		return &engine.Refusal{Status: http.StatusConflict, Label: "session_denied", Reason: "the session was just opened"}
+	case len(s.sessions) >= s.cfg.MaxSessions:
+		return &engine.Refusal{Status: http.StatusServiceUnavailable, Label: "session_limit", Reason: "too many sessions", RetryAfter: time.Second}
+	}
+	s.sessions[n.key] = n
+	return nil
+}
+
 // forget takes a session off the list.
 func (s *Server) forget(n *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.sessions[n.key] == n {
 		delete(s.sessions, n.key)
+		n.left()
 	}
 }
 

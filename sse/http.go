@@ -99,8 +99,13 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, name string) {
 	if refusal == nil {
 		a, refusal = s.admit(r, name, l.Groups)
 	}
+	leave := func() {}
+	if refusal == nil {
+		leave, refusal = s.options.Enter(r)
+	}
 	var n *stream
 	if refusal == nil {
+		defer leave()
 		n, refusal = s.create(name)
 	}
 	if refusal != nil {

@@ -42,6 +42,9 @@ type Options struct {
 	// Admit judges whoever wants to be a client of a hub. It is called by the
 	// goroutine of the request, and may wait.
 	Admit func(r *http.Request, hub string) (Admission, *engine.Refusal)
+	// Enter counts a stream for the address of its client, until leave is called;
+	// the refusal is of a client whose address has too many. Nil counts nothing.
+	Enter func(r *http.Request) (leave func(), _ *engine.Refusal)
 	// AllowOrigin tells whether pages of an origin may use a hub.
 	AllowOrigin func(hub, origin, host string) bool
 	// Refused and Dropped count, by reason, clients that were not let in and
@@ -77,6 +80,9 @@ func New(cfg Config, o Options) *Server {
 	}
 	if o.Dropped == nil {
 		o.Dropped = func(string) {}
+	}
+	if o.Enter == nil {
+		o.Enter = func(*http.Request) (func(), *engine.Refusal) { return func() {}, nil }
 	}
 	cfg = cfg.WithDefaults()
 	return &Server{

@@ -172,7 +172,7 @@ func (c Config) WithDefaults() Config {
 	c.SockJS = c.SockJS.WithDefaults()
 	c.SSE = c.SSE.WithDefaults()
 	c.Engine = c.Engine.WithDefaults()
-	c.Access = c.Access.WithDefaults(c.Engine.MaxPendingHandshakes, c.Engine.MaxHTTPConnections)
+	c.Access = c.Access.WithDefaults(min(c.Engine.MaxPendingHandshakes, c.TLS.Handshakes.Max), c.Engine.MaxHTTPConnections)
 	c.Overload = c.Overload.WithDefaults(c.Engine.MaxNodeQueueBytes)
 	return c
 }

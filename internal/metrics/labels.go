@@ -107,8 +107,8 @@ func StatusClass(status int) string {
 }
 
 // httpStatuses are those that parts of the node or net/http answer with.
-var httpStatuses = []string{"200", "202", "204", "304", "307", "400", "401", "403", "404", "405", "408", "409", "412", "413", "415", "417", "422", "429", "431",
-	"500", "501", "503", "505", "507", NoAnswer}
+var httpStatuses = []string{"200", "202", "204", "302", "303", "304", "307", "400", "401", "403", "404", "405", "408", "409", "412", "413", "415", "417", "422", "429", "431",
+	"500", "501", "502", "503", "505", "507", NoAnswer}
 
 // NoAnswer is the label of a request that got no answer.
 const NoAnswer = "none"

@@ -75,6 +75,16 @@ func (n *Node) welcome(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
+// enter counts a client that comes over HTTP among the connections of its address,
+// until it leaves.
+func (n *Node) enter(r *http.Request) (leave func(), _ *engine.Refusal) {
+	a := engine.AddressOf(r)
+	if !n.guard.Take(a, access.ConnectionPlace) {
+		return nil, engine.TooMany(access.Connections)
+	}
+	return func() { n.guard.Release(a, access.ConnectionPlace) }, nil
+}
+
 // observeAddresses fills in what the guard keeps for itself.
 func (n *Node) observeAddresses(m *metrics.Node) {
 	s := n.guard.Stats()

@@ -220,3 +220,75 @@ func TestHandshakeRates(t *testing.T) {
 		t.Errorf("all addresses: %v", got)
 	}
 }
+
+// TestClientsOverHTTPByAddress: sessions and streams count among the connections of
+// an address, and no more when they have ended.
+func TestClientsOverHTTPByAddress(t *testing.T) {
+	n := startNode(t, func(c *config.Config) {
+		behindProxy(c)
+		c.SockJS.Enable, c.SSE.Enable = true, true
+		c.SockJS.DisconnectDelay = 50 * time.Millisecond
+		c.Access.MaxConnections = 1
+	})
+	token := mint(t, auth.Claims{})
+	ask := func(method, path string) int {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), method, "http://"+n.Addrs()[0].String()+path+"?access_token="+token, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-Forwarded-For", "192.0.2.1")
+		r.Close = true
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close() // which ends a stream
+		return resp.StatusCode
+	}
+	const session, stream = "/sockjs/hubs/chat/000/", "/sse/hubs/chat"
+	ws, resp := from(t, n, "192.0.2.1", "/client/hubs/chat?access_token="+token)
+	if resp.StatusCode != 101 {
+		t.Fatalf("a WebSocket: %s", resp.Status)
+	}
+	if a, b := ask("POST", session+"one/xhr"), ask("GET", stream); a != 429 || b != 429 {
+		t.Errorf("beside a WebSocket: session %d, stream %d", a, b)
+	}
+	ws.Reset()
+	testkit.Eventually(t, testkit.Patience, func() bool { return ask("GET", stream) == 200 }, "a stream when the WebSocket has gone")
+	testkit.Eventually(t, testkit.Patience, func() bool { return ask("POST", session+"two/xhr") == 200 }, "a session when the stream has gone")
+	testkit.Eventually(t, testkit.Patience, func() bool { return ask("GET", stream) == 200 }, "a stream when the session has gone")
+}
+
+// TestSockJSGuessing: who guesses sessions is banned like who guesses tokens.
+func TestSockJSGuessing(t *testing.T) {
+	n := startNode(t, func(c *config.Config) {
+		behindProxy(c)
+		c.SockJS.Enable = true
+		c.Access.MaxFailuresPerMinute = 2
+	})
+	post := func(address, token string) int {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), "POST", "http://"+n.Addrs()[0].String()+"/sockjs/hubs/chat/000/mine/xhr?access_token="+token, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-Forwarded-For", address)
+		r.Close = true
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.StatusCode
+	}
+	if got := post("192.0.2.1", mint(t, auth.Claims{User: "alice"})); got != 200 {
+		t.Fatalf("open: %d", got)
+	}
+	mallory := mint(t, auth.Claims{User: "mallory"})
+	for i, want := range []int{404, 404, 404, 429} {
+		if got := post("192.0.2.66", mallory); got != want {
+			t.Errorf("guess %d: %d, want %d", i, got, want)
+		}
+	}
+}

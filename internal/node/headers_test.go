@@ -9,9 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"sluice/api/login"
 	"sluice/auth"
 	"sluice/internal/config"
 	"sluice/internal/testkit"
+	idp "sluice/internal/testkit/provider"
 )
 
 // guards are the headers of an answer, where a row of the table says nothing else.
@@ -36,6 +38,7 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 	s := startSecure(t, func(c *config.Config) {
 		c.API.Public = true
 		c.SockJS.Enable, c.SockJS.Legacy, c.SockJS.ClientURL = true, true, "https://cdn.example.com/sockjs.js"
+		c.SSE.Enable, c.Landing.Enable = true, true
 		c.Auth.Origins = []string{"https://app.example.com"}
 		c.TLS.HSTS = 24 * time.Hour
 		c.OpsPprof = true
@@ -59,12 +62,12 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 		instead    map[string]string // of guards; a value that ends in "…" is a beginning
 	}{
 		// The event loops.
-		{"not a handshake", get("/"), 426, nil},
+		{"not a handshake", get("/elsewhere"), 426, nil},
 		{"another method", request("DELETE", "/", ""), 405, nil},
 		{"OPTIONS *", request("OPTIONS", "*", ""), 405, nil},
 		{"CONNECT", "CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\n\r\n", 405, nil},
 		{"malformed", "GET / HTTP/1.1\r\nHost: h\nX: y\r\n\r\n", 400, nil},
-		{"too large", get("/", "X: "+strings.Repeat("x", 20<<10)), 431, nil},
+		{"too large", get("/", "X: "+strings.Repeat("x", 30<<10)), 431, nil},
 		{"no token", testkit.Head("/client/hubs/chat", subprotocol), 401, nil},
 		{"a bad token", testkit.Head("/client/hubs/chat?access_token=x.y.z", subprotocol), 401, nil},
 		{"no such path", testkit.Head("/elsewhere"), 404, nil},
@@ -72,13 +75,13 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 
 		// net/http by itself, which sees only what comes after a request of its own.
 		{"second request malformed", health + "x\r\n\r\n", 400, nil},
-		{"second request too large", health + get("/", "Cookie: "+strings.Repeat("x", 20<<10)), 431, nil},
+		{"second request too large", health + get("/", "Cookie: "+strings.Repeat("x", 30<<10)), 431, nil},
 		{"second request of HTTP/3", health + "GET / HTTP/3.0\r\nHost: h\r\n\r\n", 505, nil},
 		{"another transfer encoding", health + "POST /api/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\n", 501, nil},
 		{"another expectation", health + post("/api/x", "x", "Expect: magic"), 417, nil},
 		{"second request of HTTP/2", health + "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, nil},
-		{"second request for the loops", health + get("/"), 426, nil},
-		{"second request for the loops, with a body", health + post("/", "x"), 404, nil},
+		{"second request for the loops", health + get("/elsewhere"), 426, nil},
+		{"second request for the loops, with a body", health + post("/elsewhere", "x"), 404, nil},
 
 		// The data plane.
 		{"health", health, 200, nil},
@@ -91,6 +94,18 @@ func TestHeadersOfEveryAnswer(t *testing.T) {
 		{"a list", get("/api/hubs/chat/groups/g/connections?api-version=2024-12-01", call), 200, nil},
 		{"the description", get("/api/openapi.json"), 200, nil},
 		{"a path that is not clean", get("/api//hubs/../x"), 307, nil},
+
+		// The landing page and Server-Sent Events.
+		{"landing", get("/"), 200, map[string]string{
+			"Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'", "Cache-Control": "no-store"}},
+		{"events", get("/sse/hubs/chat?access_token=" + token), 200, map[string]string{"Cache-Control": "no-store, no-transform"}},
+		{"events, preflight", request("OPTIONS", "/sse/hubs/chat", ""), 204, map[string]string{"Cache-Control": year}},
+		{"events, no more", get("/sse/hubs/chat", "Last-Event-ID: over"), 204, nil},
+		{"events, no token", get("/sse/hubs/chat"), 401, nil},
+		{"events, no hub", get("/sse/hubs/9"), 400, nil},
+		{"events, no path", get("/sse/hubs/chat%2fx"), 404, nil},
+		{"events, method", request("DELETE", "/sse/hubs/chat", ""), 405, nil},
+		{"events, stranger", get("/sse/hubs/chat", "Origin: https://evil.example.com"), 403, nil},
 
 		// SockJS.
 		{"greeting", get("/sockjs/hubs/chat"), 200, nil},
@@ -208,5 +223,32 @@ func checkAnswer(t *testing.T, c *testkit.Conn, send string, status int, instead
 	n, _ := resp.Body.Read(body) // a stream does not end
 	if found := revealing.Find(body[:n]); found != nil && resp.Header.Get("Content-Type") != "text/plain; version=0.0.4; charset=utf-8" {
 		t.Errorf("the body shows %q: %.200s", found, body[:n])
+	}
+}
+
+// TestHeadersOfLogins: pages behind a login have them too, and those of the login.
+func TestHeadersOfLogins(t *testing.T) {
+	const policy = "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+	p := idp.Start(t)
+	n := startNode(t, func(c *config.Config) {
+		c.OpsLogin = login.Config{
+			Issuer: p.URL, ClientID: "ops", ClientSecret: "s3cret", URL: "http://localhost:1",
+			Allow: login.Allow{Emails: []string{"ann@example.com"}},
+		}
+	})
+	for _, tt := range []struct {
+		path, accept string
+		status       int
+		instead      map[string]string
+	}{
+		{"/healthz", "*/*", 200, nil},
+		{"/slow-consumers", "*/*", 401, map[string]string{"Content-Security-Policy": policy}},
+		{"/", "text/html", 302, map[string]string{"Content-Security-Policy": policy}},
+		{"/oauth/callback?code=x&state=y", "text/html", 400, map[string]string{"Content-Security-Policy": policy}},
+		{"/oauth/logout", "text/html", 200, map[string]string{"Content-Security-Policy": policy, "Referrer-Policy": "same-origin"}},
+	} {
+		t.Run(tt.path, func(t *testing.T) {
+			checkAnswer(t, testkit.Dial(t, "tcp", n.OpsAddr().String()), request("GET", tt.path, "", "Accept: "+tt.accept), tt.status, tt.instead, false)
+		})
 	}
 }

@@ -150,7 +150,11 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 		n.engine.Accept(ln, n.entrance(i))
 	}
 	if n.servesPublic() {
-		n.public, n.publicDone = n.httpServer("client", n.publicPages(handler, data), n.maxIdle(), m), make(chan error, 1)
+		o := n.httpServer("client", n.publicPages(handler, data), m)
+		o.MaxHeadBytes = n.cfg.Engine.MaxHeadBytes // what a loop has let pass
+		o.MaxIdle = max(1, n.engine.MaxHTTPConnections()/2)
+		o.Evicted = m.HTTPEvictions.Inc
+		n.public, n.publicDone = api.NewServer(o), make(chan error, 1)
 		n.engine.Introduce(n.public.Server)
 		go func() { n.publicDone <- n.public.Serve(n.engine.HTTPListener()) }()
 	}
@@ -243,27 +247,21 @@ func (n *Node) listen(ctx context.Context, m *metrics.Node, pages http.Handler) 
 		n.listeners = append(n.listeners, ln)
 	}
 	n.opsAddr = ops.Addr()
-	n.ops = n.httpServer("operations", pages, 0, m)
+	n.ops = api.NewServer(n.httpServer("operations", pages, m))
 	go func() { n.opsDone <- n.ops.Serve(ops) }()
 	return nil
 }
 
-// maxIdle returns how many of the HTTP server's places on the client port may be held
-// by clients that ask for nothing.
-func (n *Node) maxIdle() int { return max(1, n.engine.MaxHTTPConnections()/2) }
-
-// httpServer returns the server of a listener.
-func (n *Node) httpServer(listener string, h http.Handler, maxIdle int, m *metrics.Node) *api.Server {
-	return api.NewServer(api.ServerOptions{
+// httpServer returns what the servers of both listeners have in common.
+func (n *Node) httpServer(listener string, h http.Handler, m *metrics.Node) api.ServerOptions {
+	return api.ServerOptions{
 		Handler:        h,
 		RequestTimeout: n.cfg.API.RequestTimeout,
-		MaxIdle:        maxIdle,
 		HSTS:           n.cfg.TLS.HSTS,
 		Answered:       func(status int) { m.HTTPAnswers.With(listener, metrics.HTTPStatus(status)).Inc() },
-		Evicted:        m.HTTPEvictions.Inc,
 		Panicked:       m.Panics.Inc,
 		Log:            n.log.Logger,
-	})
+	}
 }
 
 func (n *Node) slowConsumers(ctx context.Context, most int) []api.SlowConsumer {

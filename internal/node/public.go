@@ -49,6 +49,7 @@ func (n *Node) withStreams(next handler, gate *gateway.Gateway, allowOrigin func
 				})
 				return sse.Admission{Expires: a.Expires, Permissions: a.Permissions, Listen: a.Listen}, refusal
 			},
+			Enter:       n.enter,
 			AllowOrigin: allowOrigin,
 			Refused:     refusedBy(m),
 			Dropped:     droppedBy(m),

@@ -24,6 +24,8 @@ func (n *Node) withSockJS(gate *gateway.Gateway, allowOrigin func(hub, origin, h
 			return sockjs.Admission{Subprotocol: a.Subprotocol, Expires: a.Expires, Loop: a.Loop, Open: a.Open}, refusal
 		},
 		Patience:    n.cfg.Engine.HandshakeTimeout,
+		Enter:       n.enter,
+		Guessed:     func(r *http.Request) { n.guard.Failed(engine.AddressOf(r)) },
 		AllowOrigin: allowOrigin,
 		Cookie:      n.cfg.Auth.Cookie,
 		Refused:     refusedBy(m),
