@@ -3,7 +3,6 @@ package auth
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"strings"
 	"time"
 )
@@ -76,6 +75,9 @@ type Introspection struct {
 // maxRemembered bounds how long answers are remembered.
 const maxRemembered = time.Hour
 
+// maxLifetime bounds how long a client stays of whose token nobody knows the end.
+const maxLifetime = 365 * 24 * time.Hour
+
 // WithDefaults returns the configuration with every zero replaced.
 func (c Introspection) WithDefaults() Introspection {
 	c.Lifetime = cmp.Or(c.Lifetime, time.Hour)
@@ -122,7 +124,7 @@ func (c *Introspection) validateNumbers(report func(key, problem string)) {
 		d    time.Duration
 		most time.Duration
 	}{
-		{"lifetime", c.Lifetime, math.MaxInt64},
+		{"lifetime", c.Lifetime, maxLifetime},
 		{"cache_ttl", c.CacheTTL, maxRemembered},
 		{"negative_ttl", c.NegativeTTL, maxRemembered},
 		{"timeout", c.Timeout, time.Minute},

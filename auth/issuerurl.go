@@ -13,15 +13,15 @@ func CheckIssuerURL(address string) error {
 	u, err := url.Parse(address)
 	switch {
 	case err != nil || u.Host == "":
-		return errors.New("not a URL such as https://login.example.com")
+		return errors.New("is not a URL such as https://login.example.com")
 	case u.User != nil || u.Fragment != "":
-		return errors.New("a URL with a user or a fragment")
+		return errors.New("is a URL with a user or a fragment; leave these out")
 	case u.Scheme == "https":
 		return nil
 	case u.Scheme == "http" && isLoopback(u.Hostname()):
 		return nil
 	}
-	return errors.New("not https")
+	return errors.New("is not https, which only an address of this machine may be")
 }
 
 func isLoopback(host string) bool {

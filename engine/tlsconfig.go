@@ -112,7 +112,9 @@ func (c *TLSConfig) Validate(report func(key, problem string)) {
 		report("client_ca", fmt.Sprintf("is empty, so with client_auth %q no certificate could be verified", c.ClientAuth))
 	}
 	for i, p := range c.Certificates {
-		if _, err := certs.Load(p); err != nil {
+		if p.Cert == "" || p.Key == "" {
+			report(fmt.Sprintf("certificates[%d]", i), "needs both: cert and key, the paths of two files (or twice of one that holds both)")
+		} else if _, err := certs.Load(p); err != nil {
 			report(fmt.Sprintf("certificates[%d]", i), err.Error())
 		}
 	}
@@ -121,8 +123,8 @@ func (c *TLSConfig) Validate(report func(key, problem string)) {
 			report("client_ca", err.Error())
 		}
 	}
-	if c.HSTS < 0 || c.HSTS > maxHSTS {
-		report("hsts", fmt.Sprintf("%v is not between 0 and two years", c.HSTS))
+	if c.HSTS != 0 && (c.HSTS < time.Second || c.HSTS > maxHSTS) {
+		report("hsts", fmt.Sprintf("%v is not between 1s and two years (0 means that it is not said)", c.HSTS))
 	}
 	for _, f := range []struct {
 		key     string

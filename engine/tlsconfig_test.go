@@ -27,6 +27,8 @@ func TestTLSConfigProblems(t *testing.T) {
 		{"no certificate", TLSConfig{Listen: []string{":8443"}}, []string{"certificates"}},
 		{"a key of another", TLSConfig{Certificates: []certs.Pair{good[0], {Cert: cert, Key: otherKey}}}, []string{"certificates[1]"}},
 		{"a file that is not there", TLSConfig{Certificates: []certs.Pair{{Cert: "/nowhere", Key: key}}}, []string{"certificates[0]"}},
+		{"a certificate without a key", TLSConfig{Certificates: []certs.Pair{{Cert: cert}, {Key: key}}}, []string{"certificates[0]", "certificates[1]"}},
+		{"HSTS that would take itself back", TLSConfig{HSTS: time.Millisecond}, []string{"hsts"}},
 		{"an old version", TLSConfig{MinVersion: "1.1"}, []string{"min_version"}},
 		{"an unknown word", TLSConfig{ClientAuth: "yes"}, []string{"client_auth"}},
 		{"no authorities", TLSConfig{ClientAuth: "optional"}, []string{"client_ca"}},

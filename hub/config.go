@@ -47,9 +47,9 @@ type Config struct {
 	// those go first that nothing was added to for longest. Default 256MiB.
 	MaxNodeHistoryBytes int `yaml:"max_node_history_bytes" unit:"bytes"`
 
-	// Defaults holds for every hub that does not set its own. Keys, Issuers, Origins,
-	// ClientCert and Label are for single hubs only: auth.keys and auth.origins
-	// are those of all.
+	// Defaults holds for every hub that does not set its own. The keys keys, issuers,
+	// origins, client_cert, addresses and label are for single hubs only: auth.keys,
+	// auth.issuers, auth.origins and access.rules are those of all.
 	Defaults Tenant `yaml:"defaults"`
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -174,6 +175,9 @@ func (o *ACME) Validate(report func(key, problem string)) {
 	}
 	if o.Cache == "" {
 		report("cache", "is empty; name a directory, or each start would ask for new certificates")
+	}
+	if u, err := url.Parse(o.Directory); o.Directory != "" && (err != nil || u.Scheme != "https" || u.Host == "") {
+		report("directory", fmt.Sprintf("%q is not an https address such as https://acme-v02.api.letsencrypt.org/directory", o.Directory))
 	}
 	for i, d := range o.Domains {
 		if strings.ContainsAny(d, "*/: ") || !strings.Contains(strings.Trim(d, "."), ".") {

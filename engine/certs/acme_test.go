@@ -240,6 +240,8 @@ func TestACMEProblems(t *testing.T) {
 		{ACME{Domains: []string{"a.example"}, Cache: "/x"}, nil},
 		{ACME{Domains: []string{"a.example"}}, []string{"cache"}},
 		{ACME{Domains: []string{"a.example", "*.example.com", "localhost", "https://a.example"}, Cache: "/x"}, []string{"domains[1]", "domains[2]", "domains[3]"}},
+		{ACME{Domains: []string{"a.example"}, Cache: "/x", Directory: "http://authority.example/directory"}, []string{"directory"}},
+		{ACME{Domains: []string{"a.example"}, Cache: "/x", Directory: "authority.example"}, []string{"directory"}},
 	} {
 		var got []string
 		tt.o.Validate(func(key, _ string) { got = append(got, key) })

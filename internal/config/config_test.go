@@ -111,7 +111,7 @@ func TestValidate(t *testing.T) {
 				`f:1: tls.acme.domains[1]: "*.example.com" is not a domain name such as chat.example.com`},
 		{"a proxy to nowhere", `proxy: {listen: [":81"], trusted: [10.0.0.0/8]}`,
 			`f:1: proxy.listen[0]: ":81" is not one of the addresses in listen and tls.listen; write it as it stands there`},
-		{"a proxy that is no range", `proxy: {trusted: [10.0.0.1]}`, `f:1: proxy.trusted[0]: netip.ParsePrefix("10.0.0.1"): no '/'`},
+		{"a proxy that is no range", `proxy: {trusted: [10.0.0.1]}`, `f:1: proxy.trusted[0]: "10.0.0.1" is an address and no range; write 10.0.0.1/32`},
 		{"limits", "hub: {defaults: {max_messages_per_second_per_connection: -1}}\napi: {token_window: 1ms, max_used_tokens: -1}\noverload: {loop_lag: 1ms}",
 			"f:1: hub.defaults.max_messages_per_second_per_connection: -1 is negative (0 means the default)\n" +
 				"f:2: api.max_used_tokens: -1 is not between 1 and 100000000 (0 means the default)\n" +

@@ -154,7 +154,7 @@ func (d *decoder) scalar(key string, n *yaml.Node, v reflect.Value, f field) {
 func (d *decoder) list(key string, n *yaml.Node, v reflect.Value) {
 	if n.Kind != yaml.SequenceNode {
 		example := "a, b"
-		if t := v.Type().Elem(); t.Kind() == reflect.Struct {
+		if t := v.Type().Elem(); t.Kind() == reflect.Struct && !isScalar(t) {
 			example = "{" + fields(t)[0].name + ": …}, …"
 		}
 		d.problem(key, n.Line, "must be a list, as ["+example+"]")

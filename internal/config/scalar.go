@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"fmt"
 	"math"
+	"net/netip"
 	"reflect"
 	"strconv"
 	"strings"
@@ -13,6 +14,9 @@ import (
 // setScalar gives a field its value from text. The error says what is wrong
 // with the text and what to write. isScalar must hold for the field's type.
 func setScalar(field reflect.Value, unit, text string) error {
+	if p, ok := field.Addr().Interface().(*netip.Prefix); ok {
+		return setPrefix(p, text)
+	}
 	if u, ok := field.Addr().Interface().(encoding.TextUnmarshaler); ok {
 		return u.UnmarshalText([]byte(text))
 	}
@@ -54,6 +58,20 @@ func isScalar(t reflect.Type) bool {
 		return true
 	}
 	return false
+}
+
+// setPrefix reads a range of addresses. What netip says about one that is none
+// is for programmers.
+func setPrefix(p *netip.Prefix, text string) error {
+	parsed, err := netip.ParsePrefix(text)
+	if err == nil {
+		*p = parsed
+		return nil
+	}
+	if addr, err := netip.ParseAddr(text); err == nil && addr.Zone() == "" {
+		return fmt.Errorf("%q is an address and no range; write %s", text, netip.PrefixFrom(addr, addr.BitLen()))
+	}
+	return fmt.Errorf(`%q is no range of addresses; write one as "10.0.0.0/8" or "2001:db8::/32"`, text)
 }
 
 func setBool(field reflect.Value, text string) error {

@@ -2,7 +2,9 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"sluice/auth"
@@ -54,6 +56,8 @@ func (c *Config) warn(report func(key, text string)) {
 	}
 	c.warnEngine(report)
 	warnOverload(&d, report)
+	c.warnProxy(report)
+	c.warnTLS(report)
 }
 
 // warnOverload reports marks that lie above what stops the node by itself.
@@ -63,6 +67,42 @@ func warnOverload(d *Config, report func(key, text string)) {
 	}
 	if m := d.Memory.Limit; m > 0 && d.Overload.Memory > m {
 		report("overload.memory", "is above memory.limit, near which the node does little but collect garbage")
+	}
+}
+
+// warnProxy reports proxies that nobody is believed to be, or everybody.
+func (c *Config) warnProxy(report func(key, text string)) {
+	unix := func(text string) bool { return strings.HasPrefix(text, "unix:") }
+	local := slices.ContainsFunc(c.Listen, unix) || slices.ContainsFunc(c.TLS.Listen, unix)
+	if c.Proxy.Header != "" && len(c.Proxy.Trusted) == 0 && !local {
+		report("proxy.header", "is believed of nobody, because proxy.trusted is empty; name the ranges of your proxies there")
+	}
+	for i, p := range c.Proxy.Trusted {
+		if p.IsValid() && p.Bits() == 0 {
+			report(fmt.Sprintf("proxy.trusted[%d]", i), "takes in everybody, so any client can claim any address and is under no limits; name the ranges of your proxies only")
+		}
+	}
+}
+
+// warnTLS reports what is about TLS, or about certificates of clients, where
+// nobody speaks it or shows one.
+func (c *Config) warnTLS(report func(key, text string)) {
+	if t := c.TLS; len(t.Listen) == 0 && (len(t.Certificates)+len(t.ACME.Domains) > 0 || t.HSTS > 0 || t.ClientCA != "") {
+		report("tls.listen", "is empty, so nobody can speak TLS with this node, and the rest of tls does nothing")
+	}
+	if len(c.TLS.Listen) > 0 && c.TLS.WithDefaults().ClientAuth != "none" {
+		return
+	}
+	unused := func(key string, cert auth.ClientCert) {
+		switch {
+		case cert.Required:
+			report(key+".client_cert.required", "lets nobody in, because no client is asked for a certificate; set tls.listen and tls.client_auth")
+		case cert.User != "":
+			report(key+".client_cert.user", "is of no use, because no client is asked for a certificate; set tls.listen and tls.client_auth")
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Hub.Hubs)) {
+		unused("hub.hubs."+name, c.Hub.Hubs[name].ClientCert)
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 )
 
 // sockjsNode starts a node that serves SockJS.
-func sockjsNode(t *testing.T) *node {
-	return serve(t, "--set", "sockjs.enable=true", "--set", "auth.origins=[\"*\"]")
+func sockjsNode(t *testing.T, flags ...string) *node {
+	return serve(t, append(flags, "--set", "sockjs.enable=true", "--set", "auth.origins=[\"*\"]")...)
 }
 
 // chatToken is a token for everything in the hub chat.
@@ -48,18 +48,22 @@ func TestSockJSInBrowser(t *testing.T) {
 	chromium := needChromium(t)
 	cdn := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/javascript")
-		_, _ = w.Write(script)
+		w.Write(script)
 	}))
 	t.Cleanup(cdn.Close)
-	for _, tt := range []struct{ name, allowed, over string }{
-		{"whatever works", "null", "xhr-streaming"},
-		{"in an iframe", `["iframe-xhr-polling"]`, "iframe-xhr-polling"}, // whose policy must let it
-		{"in an iframe, by events", `["iframe-eventsource"]`, "iframe-eventsource"},
+	n := sockjsNode(t, "--set", "sockjs.client_url="+cdn.URL+"/sockjs.js", "--set", "sockjs.legacy=true")
+	address := "http://" + n.addr + "/sockjs/hubs/chat?access_token=" + chatToken(t) + "&subprotocol=json.sluice.v1"
+	for _, tt := range []struct{ transports, over string }{
+		{`undefined`, "xhr-streaming"}, // what the client falls back to by itself
+		{`["eventsource"]`, "eventsource"},
+		{`["xhr-polling"]`, "xhr-polling"},
+		{`["iframe-eventsource"]`, "iframe-eventsource"},
+		{`["iframe-htmlfile"]`, "iframe-htmlfile"},
+		{`["iframe-xhr-polling"]`, "iframe-xhr-polling"},
+		{`["jsonp-polling"]`, "jsonp-polling"},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			n := serve(t, "--set", "sockjs.enable=true", "--set", "auth.origins=[\"*\"]", "--set", "sockjs.client_url="+cdn.URL+"/sockjs.js")
-			address := "http://" + n.addr + "/sockjs/hubs/chat?access_token=" + chatToken(t) + "&subprotocol=json.sluice.v1"
-			told := openPage(t, chromium, fmt.Sprintf(sockjsPage, address, tt.allowed), map[string][]byte{"/sockjs.js": script})
+		t.Run(tt.over, func(t *testing.T) {
+			told := openPage(t, chromium, fmt.Sprintf(sockjsPage, address, tt.transports), map[string][]byte{"/sockjs.js": script})
 			expectTold(t, told, "over "+tt.over, "heard h\u00e9llo")
 		})
 	}
@@ -69,7 +73,7 @@ const sockjsPage = `<!doctype html>
 <script>delete window.WebSocket</script>
 <script src="/sockjs.js"></script>
 <script>
-const socket = new SockJS(%q, null, {transports: %s || undefined});
+const socket = new SockJS(%q, null, {transports: %s});
 const send = (message) => socket.send(JSON.stringify(message));
 let order = Promise.resolve();
 const tell = (text) => order = order.then(() => fetch("/told", {method: "POST", body: text}));

@@ -5,6 +5,9 @@ package explain
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -54,7 +57,7 @@ var actions = map[string]auth.Action{
 
 // Finding is what one rule says.
 type Finding struct {
-	Subject string // address, origin, token, hub, action
+	Subject string // address, origin, token, cert, hub, action
 	Allowed bool
 	Rule    string // that decides: a key of the configuration or what is in the token
 	Why     string
@@ -86,8 +89,10 @@ func New(cfg config.Config) (*Node, error) {
 	return n, err
 }
 
-// Explain asks the rules in the order in which a node does. Where it ends early,
-// the last finding is a refusal. ctx bounds the time for the keys of issuers.
+// Explain asks the rules in the order in which a node does, all of them: a client may
+// be refused for more than one reason. Only what it wants to do is not asked about
+// where its token is refused, because the token's roles would say. ctx bounds the
+// time for the keys of issuers.
 func (n *Node) Explain(ctx context.Context, q Question, now time.Time) []Finding {
 	var list []Finding
 	if q.Address.IsValid() {
@@ -96,11 +101,11 @@ func (n *Node) Explain(ctx context.Context, q Question, now time.Time) []Finding
 	list = append(list, n.origin(q))
 	id, found := n.token(ctx, q, now)
 	list = append(list, found)
-	if !found.Allowed {
-		return list
+	if cert := n.own(q.Hub).ClientCert; cert.Required || cert.User != "" {
+		list = append(list, n.certificate(q, cert))
 	}
 	list = append(list, n.hub(q))
-	if q.Action != "" {
+	if q.Action != "" && found.Allowed {
 		list = append(list, n.action(q, id))
 	}
 	return list
@@ -168,19 +173,40 @@ func (n *Node) origin(q Question) Finding {
 // token verifies it, and finds which key did.
 func (n *Node) token(ctx context.Context, q Question, now time.Time) (auth.Identity, Finding) {
 	f := Finding{Subject: "token", Rule: "auth"}
-	n.tenants.Trust(func(i auth.Issuer) auth.KeySource { return fetch(ctx, i) })
+	var (
+		mu     sync.Mutex
+		failed []string // guarded by mu; which providers could not be asked, and why
+	)
+	fail := func(what string, i auth.Issuer, err error) {
+		if err != nil {
+			mu.Lock()
+			defer mu.Unlock()
+			failed = append(failed, fmt.Sprintf("; %s of %s: %v", what, i.Issuer, err))
+		}
+	}
+	n.tenants.Trust(func(i auth.Issuer) auth.KeySource {
+		set, err := fetch(ctx, i)
+		fail("the keys", i, err)
+		return set
+	})
 	ctx, stop := context.WithCancel(ctx)
 	var asking sync.WaitGroup
 	defer asking.Wait()
 	defer stop()
 	n.tenants.Ask(func(i auth.Issuer) auth.Introspector {
-		p := patient{ctx, introspect.New(i.Introspection, nil)}
+		p := patient{ctx, introspect.New(i.Introspection, func(_ introspect.Result, err error) { fail("the word", i, err) })}
 		asking.Go(func() { p.client.Run(ctx) })
 		return p
 	})
 	id, err := n.tenants.Verify(q.Token, q.Hub, now)
 	if err != nil {
 		f.Why = err.Error()
+		var refusal *auth.Refusal
+		if errors.As(err, &refusal) && refusal.Reason == auth.IssuerUnavailable {
+			mu.Lock()
+			defer mu.Unlock()
+			f.Why += strings.Join(failed, "")
+		}
 		return id, f
 	}
 	f.Allowed = true
@@ -199,12 +225,21 @@ func (n *Node) token(ctx context.Context, q Question, now time.Time) (auth.Ident
 	return id, f
 }
 
-// fetch gets the keys of an issuer, as far as the context lasts.
-func fetch(ctx context.Context, i auth.Issuer) auth.KeySource {
+// fetch gets the keys of an issuer, as far as the context lasts, or why there are
+// none.
+func fetch(ctx context.Context, i auth.Issuer) (auth.KeySource, error) {
 	ctx, stop := context.WithCancel(ctx)
-	set := jwks.New(jwks.Source{Issuer: i.Issuer, URL: i.JWKSURL}, func(error) { stop() })
+	defer stop()
+	var (
+		first  sync.Once
+		failed error
+	)
+	set := jwks.New(jwks.Source{Issuer: i.Issuer, URL: i.JWKSURL}, func(err error) {
+		first.Do(func() { failed = err }) // later ones come of the end
+		stop()
+	})
 	set.Run(ctx) // ends with the first answer
-	return set
+	return set, failed
 }
 
 // patient asks the provider and waits for its answer: here nobody else is held up.
@@ -242,7 +277,55 @@ func (n *Node) signer(q Question, now time.Time) string {
 			return name
 		}
 	}
-	return "an issuer: its keys, or its word"
+	return n.issuer(q)
+}
+
+// issuer returns the issuer of a token that was found good and that no key of the
+// house has signed. An opaque one is of the issuer that is asked about such tokens.
+func (n *Node) issuer(q Question) string {
+	issuers, at := n.cfg.Auth.Issuers, "auth.issuers"
+	if own := n.own(q.Hub); len(own.Issuers) > 0 {
+		issuers, at = own.Issuers, "hub.hubs."+n.declared(q.Hub)+".issuers"
+	}
+	named := claimedIssuer(q.Token)
+	for i, s := range issuers {
+		switch {
+		case named != "" && s.Issuer == named:
+			return fmt.Sprintf("%s[%d] (%s)", at, i, s.Issuer)
+		case named == "" && s.Introspection.URL != "":
+			return fmt.Sprintf("%s[%d].introspection (%s)", at, i, s.Issuer)
+		}
+	}
+	return at
+}
+
+// claimedIssuer returns the claim iss of a JWT, "" of anything else.
+func claimedIssuer(token string) string {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return ""
+	}
+	text, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		return ""
+	}
+	var claims struct {
+		Issuer string `json:"iss"`
+	}
+	if json.Unmarshal(text, &claims) != nil {
+		return ""
+	}
+	return claims.Issuer
+}
+
+// certificate says what the hub makes of client certificates. There is none to be
+// judged, so nobody is refused for it.
+func (n *Node) certificate(q Question, cert auth.ClientCert) Finding {
+	key := "hub.hubs." + n.declared(q.Hub) + ".client_cert."
+	if cert.Required {
+		return Finding{Subject: "cert", Allowed: true, Rule: key + "required", Why: "if the client shows a certificate, which is not judged here; without one it is refused"}
+	}
+	return Finding{Subject: "cert", Allowed: true, Rule: key + "user", Why: "a client with a certificate, which is not judged here, needs no token"}
 }
 
 func (n *Node) hub(q Question) Finding {
