@@ -56,8 +56,8 @@ type Config struct {
 
 	// MaxFailuresPerMinute bounds the handshakes and API calls of one address whose
 	// token is refused, except for having expired; one more and the address is
-	// banned: whatever comes from it is answered 429, or closed as soon as it is
-	// accepted. Default none.
+	// banned: on the addresses for clients, whatever comes from it is answered 429, or
+	// closed as soon as it is accepted. Default none.
 	MaxFailuresPerMinute int `yaml:"max_failures_per_minute"`
 
 	// Ban is how long the first ban of an address lasts; each further one lasts

@@ -87,6 +87,10 @@ type source struct {
 	file   string
 }
 
+// closes reports whether the list matters even where it is empty: an allow file that
+// has become empty allows nobody.
+func (s *source) closes(l List) bool { return s.file != "" && (l == Allow || l == ShadowAllow) }
+
 func (r *Rules) sources() [listKinds]source {
 	return [listKinds]source{
 		Allow:       {"allow", r.Allow, r.AllowFile},

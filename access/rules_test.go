@@ -103,8 +103,15 @@ func TestSet(t *testing.T) {
 	if !s.Remove(Deny, one) || s.Remove(Deny, one) || !s.Allows(one.Addr()) {
 		t.Error("not allowed again")
 	}
-	if s.Remove(Deny, netip.MustParsePrefix("192.0.2.128/25")) {
+	both := netip.MustParsePrefix("192.0.2.128/25")
+	if s.Remove(Deny, both) {
 		t.Error("removed a range of the configuration")
+	}
+	if added, err := s.Add(Deny, both); !added || err != nil || !s.Remove(Deny, both) || s.Allows(addr("192.0.2.200")) {
+		t.Error("a range that was added and removed is no longer that of the configuration")
+	}
+	if s.Size(Deny) != 1 || s.Size(ShadowAllow) != 0 {
+		t.Errorf("sizes %d and %d", s.Size(Deny), s.Size(ShadowAllow))
 	}
 }
 

@@ -91,8 +91,7 @@ func (s *Set) compileLocked() {
 		for p := range s.added[i] {
 			lite.Insert(p)
 		}
-		// An allow file that has become empty allows nobody.
-		if lite.Size() > 0 || src.file != "" && i%2 == int(Allow) {
+		if lite.Size() > 0 || src.closes(List(i)) {
 			t[i] = lite
 		}
 	}
@@ -114,8 +113,21 @@ func (s *Set) Add(l List, p netip.Prefix) (added bool, err error) {
 		return false, ErrFull
 	}
 	s.added[l][p] = struct{}{}
-	s.compileLocked()
+	s.changeLocked(l, func(now *bart.Lite) *bart.Lite { return now.InsertPersist(p) })
 	return true, nil
+}
+
+// changeLocked puts a list in force that differs from the one before by one range:
+// they share the rest.
+func (s *Set) changeLocked(l List, change func(*bart.Lite) *bart.Lite) {
+	t := *s.tables.Load()
+	if t[l] == nil {
+		t[l] = new(bart.Lite)
+	}
+	if t[l] = change(t[l]); t[l].Size() == 0 && !s.sources[l].closes(l) {
+		t[l] = nil
+	}
+	s.tables.Store(&t)
 }
 
 // Remove takes a range out again that Add has put into a list; false where there
@@ -127,8 +139,18 @@ func (s *Set) Remove(l List, p netip.Prefix) bool {
 		return false
 	}
 	delete(s.added[l], p)
-	s.compileLocked()
+	if !s.hasLocked(l, p) {
+		s.changeLocked(l, func(now *bart.Lite) *bart.Lite { return now.DeletePersist(p) })
+	}
 	return true
+}
+
+// hasLocked reports whether the configuration or a file has a range.
+func (s *Set) hasLocked(l List, p netip.Prefix) bool {
+	return slices.Contains(s.files[l], p) || slices.ContainsFunc(s.sources[l].ranges, func(text string) bool {
+		own, _ := ParseRange(text)
+		return own == p
+	})
 }
 
 // Added returns the ranges that Add has put into a list, in order.

@@ -77,6 +77,11 @@ func NewSingleUse(window time.Duration, most int, hubs []string, now time.Time) 
 	return s
 }
 
+// maxAhead is how far the clock of a back end may be ahead of ours, whatever the
+// leeway: a token that seems to be made later than it was could be used again after a
+// restart that takes no longer than that.
+const maxAhead = 5 * time.Second
+
 // SingleCall is a call whose token is genuine and was made for it, but for its body.
 // Belongs to the goroutine of the call.
 type SingleCall struct {
@@ -114,7 +119,7 @@ func (s *SingleUse) check(p *payload, v *Verifier, r *http.Request, now time.Tim
 		return Refuse(CallIncomplete, "this hub takes each token once: the claim iat is missing")
 	case p.Method == "":
 		return Refuse(CallIncomplete, "this hub takes each token once: the claim htm, the method of the call, is missing")
-	case made.After(now.Add(v.leeway)):
+	case made.After(now.Add(min(v.leeway, maxAhead))):
 		return Refuse(CallStale, "the token's claim iat is in the future; are the clocks right?")
 	case now.Sub(made) > s.window:
 		return Refuse(CallStale, "the token was made more than "+s.window.String()+" ago; make one for each call")

@@ -117,8 +117,8 @@ func TestSingleCall(t *testing.T) {
 			c["iat"] = float64(r.now.Add(-5*time.Minute).UnixMilli()) / 1000
 		}, ""},
 		{"old", func(r *singleRig, c map[string]any) { c["iat"] = r.now.Add(-301 * time.Second).Unix() }, CallStale},
-		{"in the future, within the leeway", func(r *singleRig, c map[string]any) { c["iat"] = r.now.Add(59 * time.Second).Unix() }, ""},
-		{"in the future", func(r *singleRig, c map[string]any) { c["iat"] = r.now.Add(62 * time.Second).Unix() }, CallStale},
+		{"a little in the future", func(r *singleRig, c map[string]any) { c["iat"] = r.now.Add(4 * time.Second).Unix() }, ""},
+		{"in the future", func(r *singleRig, c map[string]any) { c["iat"] = r.now.Add(7 * time.Second).Unix() }, CallStale},
 		{"from before the start", func(r *singleRig, c map[string]any) {
 			r.now = r.started.Add(time.Second)
 			c["iat"], c["exp"] = r.started.Unix(), r.now.Add(time.Minute).Unix()

@@ -24,9 +24,9 @@ type Config struct {
 	MaxConnections int `yaml:"max_connections"`
 
 	// MaxPendingHandshakes bounds the sockets that have not finished their
-	// opening handshake, or were refused and are on their way out; one more is
-	// closed as soon as it is accepted. Default 1024, or a quarter of the
-	// descriptor limit where that is less.
+	// opening handshake, or were refused and are on their way out. One more waits for
+	// a second to be accepted; where none has left by then it is closed. Default
+	// 1024, or a quarter of the descriptor limit where that is less.
 	MaxPendingHandshakes int `yaml:"max_pending_handshakes"`
 
 	// MaxWaitingHandshakes bounds, of these sockets, those that wait for an identity

@@ -46,6 +46,7 @@ type Engine struct {
 	// of those who are not let in yet; see entrance.go
 	greetings     context.Context // ends when they must go
 	stopGreetings context.CancelFunc
+	left          chan struct{}     // of one: a pending handshake has ended, and somebody waits for that
 	greeted       chan struct{}     // holds an item for each of them
 	computing     chan struct{}     // holds an item for each that computes
 	tlsHandshakes *metrics.Recorder // static
@@ -63,6 +64,7 @@ type Engine struct {
 	// atomic
 	connections atomic.Int64           // upgraded and open or closing
 	pending     atomic.Int64           // sockets that are not upgraded
+	awaiting    atomic.Int32           // acceptors that wait for one of them to leave
 	waiting     atomic.Int64           // of them, those whose handshakes wait to be judged
 	secured     atomic.Int64           // sockets on the loops that speak TLS
 	queued      *budget.Budget         // bytes in all backlogs
@@ -90,6 +92,7 @@ func New(cfg Config, m *metrics.Node, log *slog.Logger) *Engine {
 	e.queued = budget.New(e.cfg.MaxNodeQueueBytes)
 	e.greetings, e.stopGreetings = context.WithCancel(context.Background())
 	e.tlsHandshakes = m.TLSHandshakeDuration.Recorder()
+	e.left = make(chan struct{}, 1)
 	e.greeted = make(chan struct{}, e.cfg.Handshakes.Max)
 	e.computing = make(chan struct{}, e.cfg.Handshakes.Workers)
 	e.http = newHTTPListener(e.cfg.MaxHTTPConnections)

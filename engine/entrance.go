@@ -62,13 +62,8 @@ func (e *Engine) admit(nc net.Conn, en *Entrance) error {
 	return nil
 }
 
-// placeWait is how long an acceptor waits for a place among those that are greeted.
-const placeWait = time.Second
-
 // awaitPlace takes a place for one more client to greet. Where all are taken it waits
-// a moment: in a storm places become free all the time, and clients that stay in the
-// backlog meanwhile are let in sooner than those that are refused and come again, and
-// cost less.
+// a moment.
 func (e *Engine) awaitPlace() bool {
 	select {
 	case e.greeted <- struct{}{}:

@@ -50,12 +50,15 @@ func (e *Engine) turnAway(reason string, addr net.Addr) {
 	e.logTurnedAway(reason, addr, nil)
 }
 
+// pendingLimit is the label of those for whom there was no place.
+const pendingLimit = "pending_limit"
+
 // enter counts a socket as a pending handshake, if there is room for one more of
 // that address; else it returns why not.
 func (e *Engine) enter(socket netip.Addr) (reason string) {
 	if e.pending.Add(1) > int64(e.cfg.MaxPendingHandshakes) {
 		e.pending.Add(-1)
-		return "pending_limit"
+		return pendingLimit
 	}
 	if e.guard != nil && !e.guard.Take(socket, access.PendingPlace) {
 		e.pending.Add(-1)
@@ -69,6 +72,12 @@ func (e *Engine) leave(socket netip.Addr) {
 	e.pending.Add(-1)
 	if e.guard != nil {
 		e.guard.Release(socket, access.PendingPlace)
+	}
+	if e.awaiting.Load() > 0 {
+		select {
+		case e.left <- struct{}{}:
+		default: // somebody is being woken already, and looks until there is nothing
+		}
 	}
 }
 

@@ -203,3 +203,26 @@ func TestDeniedByProxyHeader(t *testing.T) {
 	c.ExpectEOF()
 	n.rejected(string(access.Denied), 1)
 }
+
+// TestPlaceSoon: a client that finds all places taken waits for one in the backlog.
+func TestPlaceSoon(t *testing.T) {
+	n := start(t, Config{MaxPendingHandshakes: 1}, echo)
+	silent := testkit.Dial(t, "tcp", n.addr)
+	n.eventually("one pending", func() bool { return n.pending.Load() == 1 })
+	nc, err := testkit.TryDial("tcp", n.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.eventually("one waits", func() bool { return n.awaiting.Load() == 1 })
+	silent.Reset()
+	c := testkit.Wrap(t, nc)
+	if n.tls != nil {
+		c.Secure(n.tls)
+	}
+	c.Open("/")
+	if got := n.metrics.HandshakeRejections.With(pendingLimit).Get(); got != 0 {
+		t.Errorf("%d refused", got)
+	}
+	n.eventually("nobody waits", func() bool { return n.awaiting.Load() == 0 })
+	_ = nc.Close()
+}

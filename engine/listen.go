@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -114,13 +115,41 @@ func (e *Engine) acceptLoop(ln net.Listener, en *Entrance) {
 }
 
 // reserve counts an accepted client as a pending handshake, if there is room for
-// one more.
+// one more, or soon will be.
 func (e *Engine) reserve(nc net.Conn) bool {
 	reason := e.enter(addrOf(nc.RemoteAddr()))
+	if reason == pendingLimit {
+		reason = e.enterSoon(addrOf(nc.RemoteAddr()))
+	}
 	if reason != "" {
 		e.turnAway(reason, nc.RemoteAddr())
 	}
 	return reason == ""
+}
+
+// placeWait is how long an acceptor waits for a place. In a storm places become free
+// all the time, and clients that stay in the backlog meanwhile are let in sooner than
+// those that are refused and come again, and cost less.
+const placeWait = time.Second
+
+// enterSoon is enter for an acceptor where all places are taken.
+func (e *Engine) enterSoon(socket netip.Addr) (reason string) {
+	e.awaiting.Add(1)
+	defer e.awaiting.Add(-1)
+	t := time.NewTimer(placeWait)
+	defer t.Stop()
+	for {
+		if reason = e.enter(socket); reason != pendingLimit {
+			return reason
+		}
+		select {
+		case <-e.left:
+		case <-t.C:
+			return reason
+		case <-e.stopping:
+			return reason
+		}
+	}
 }
 
 // entered books what came of an enrolment. A client that has left meanwhile is no

@@ -82,13 +82,16 @@ func (g *Gateway) ServesHTTP(r *http.Request) bool {
 // Upgrade decides on one opening handshake; see engine.Handler.
 func (g *Gateway) Upgrade(_ *engine.Conn, r *http.Request) (engine.Acceptance, *engine.Refusal) {
 	if g.echoPath != "" && r.URL.Path == g.echoPath {
-		if refusal := g.guard.Judge(engine.AddressOf(r)); refusal != nil {
+		if refusal := g.guard.Handshake(engine.AddressOf(r), ""); refusal != nil {
 			return engine.Acceptance{}, turnedAway(refusal)
 		}
 		return engine.Acceptance{Open: openEcho}, nil
 	}
 	name, refusal := route(r.URL)
 	if refusal != nil {
+		if tooOften := g.guard.Handshake(engine.AddressOf(r), ""); tooOften != nil { // it counts as well
+			refusal = turnedAway(tooOften)
+		}
 		return engine.Acceptance{}, refusal
 	}
 	a, refusal := g.Admit(r, name, subprotocols(r.Header))

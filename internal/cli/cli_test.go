@@ -58,6 +58,8 @@ func TestCommandLine(t *testing.T) {
 
 		{"explain", []string{"explain", "--key", testKey, "--hub", "chat", "--ip", "192.0.2.1", "--set", `access.rules.deny=["192.0.2.0/24"]`},
 			"address  REFUSED  access.rules.deny: 192.0.2.1 is in 192.0.2.0/24", "sluice explain: the client would be refused", exitError},
+		{"explain a token from a file", []string{"explain", "--key", testKey, "--hub", "chat", "--token-file", file(t, "token", "x.y.z\n")},
+			"token    REFUSED  auth: token_malformed", "would be refused", exitError},
 		{"explain a bad action", []string{"explain", "--key", testKey, "--hub", "chat", "--action", "shout"}, "", `--action: "shout" is none of`, exitUsage},
 
 		{"serve without anything", []string{"serve"}, "", "sluice serve: give --config FILE, or --dev to try Sluice on this machine", exitUsage},

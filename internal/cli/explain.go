@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"sluice/auth"
@@ -21,11 +22,13 @@ func explainRules(env *Env, args []string) error {
 		s               sources
 		q               explain.Question
 		address, action string
+		tokenFile       string
 	)
 	fs := flag.NewFlagSet("sluice explain", flag.ContinueOnError)
 	s.register(fs)
 	fs.StringVar(&q.Hub, "hub", "", "the `hub` that the client connects to (required)")
-	fs.StringVar(&q.Token, "token", "", "the client's `token`")
+	fs.StringVar(&q.Token, "token", "", "the client's `token` (others on this machine can see it: prefer --token-file)")
+	fs.StringVar(&tokenFile, "token-file", "", "read the token from this `file`, - for standard input")
 	fs.StringVar(&address, "ip", "", "the client's `address`, as trusted proxies tell it")
 	fs.StringVar(&q.Origin, "origin", "", "the `origin` of the web page, such as https://app.example.com")
 	fs.StringVar(&q.Host, "host", "", "the `host` that the page connects to, where it may be its own")
@@ -40,6 +43,16 @@ func explainRules(env *Env, args []string) error {
 		return usageError{fmt.Errorf("--hub %q is not the name of a hub", q.Hub)}
 	}
 	var err error
+	if tokenFile != "" {
+		if q.Token != "" {
+			return usageError{errors.New("--token and --token-file exclude each other")}
+		}
+		text, err := readFile(tokenFile)
+		if err != nil {
+			return usageError{fmt.Errorf("--token-file: %w", err)}
+		}
+		q.Token = strings.TrimSpace(string(text))
+	}
 	if address != "" {
 		if q.Address, err = netip.ParseAddr(address); err != nil {
 			return usageError{fmt.Errorf("--ip %q is not an address", address)}
