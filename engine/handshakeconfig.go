@@ -10,7 +10,9 @@ import (
 // them.
 type HandshakeConfig struct {
 	// Workers is how many handshakes may compute at the same time; the others
-	// wait for them or for their clients. Default: one per core (GOMAXPROCS).
+	// wait for them or for their clients. Default: one less than there are cores
+	// (GOMAXPROCS), at least one, so that the event loops have one to themselves in
+	// a storm.
 	Workers int `yaml:"workers"`
 
 	// Max bounds the handshakes under way. One more waits for a second to be
@@ -25,7 +27,7 @@ type HandshakeConfig struct {
 
 // WithDefaults returns the configuration with every zero replaced.
 func (c HandshakeConfig) WithDefaults() HandshakeConfig {
-	def(&c.Workers, runtime.GOMAXPROCS(0))
+	def(&c.Workers, max(1, runtime.GOMAXPROCS(0)-1))
 	def(&c.Max, 512)
 	def(&c.Timeout, 5*time.Second)
 	return c
