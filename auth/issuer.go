@@ -152,6 +152,11 @@ func ValidateIssuers(key string, issuers []Issuer, report func(key, problem stri
 		if len(s.Audience) == 0 || slices.Contains(s.Audience, "") {
 			report(at+".audience", "is needed: what the provider calls this system in the claim aud")
 		}
+		for j, role := range s.Grant {
+			if p, ignored := CompileRoles([]string{role}); p == nil || len(ignored) > 0 {
+				report(fmt.Sprintf("%s.grant[%d]", at, j), fmt.Sprintf("%q allows nothing; write it like sluice.joinLeaveGroup or sluice.sendToGroup.room", role))
+			}
+		}
 		s.Claims.validate(at+".claims", report)
 		s.validateRules(at, report)
 	}
@@ -182,7 +187,7 @@ func (s *Issuer) validateRules(at string, report func(key, problem string)) {
 		switch {
 		case c.Claim == "":
 			report(key, "is needed: the name of a claim")
-		case strings.HasPrefix(c.Claim, "/") && !jsontext.Pointer(c.Claim).IsValid():
+		case !ValidClaim(c.Claim):
 			report(key, "begins with a slash and is no JSON pointer (RFC 6901)")
 		}
 	}
@@ -197,7 +202,7 @@ func (s *Issuer) validateRules(at string, report func(key, problem string)) {
 
 func (c ClaimNames) validate(key string, report func(key, problem string)) {
 	for name, claim := range map[string]string{"user": c.User, "roles": c.Roles, "groups": c.Groups} {
-		if strings.HasPrefix(claim, "/") && !jsontext.Pointer(claim).IsValid() {
+		if !ValidClaim(claim) {
 			report(key+"."+name, "begins with a slash and is no JSON pointer (RFC 6901)")
 		}
 	}
@@ -208,8 +213,8 @@ type issuer struct {
 	// Static after NewVerifier; source after Tenants.Trust, introspector after
 	// Tenants.Ask.
 	Issuer
-	user, roles, groups []string   // paths of claims; nil: not read
-	required            [][]string // paths of Issuer.RequiredClaims
+	user, roles, groups ClaimPath   // nil: not read
+	required            []ClaimPath // of Issuer.RequiredClaims
 	source              KeySource
 	introspector        Introspector
 }
@@ -217,12 +222,12 @@ type issuer struct {
 func newIssuers(configured []Issuer) []*issuer {
 	all := make([]*issuer, len(configured))
 	for i, c := range configured {
-		all[i] = &issuer{Issuer: c, user: claimPath(c.Claims.User), roles: claimPath(c.Claims.Roles), groups: claimPath(c.Claims.Groups)}
+		all[i] = &issuer{Issuer: c, user: PathOf(c.Claims.User), roles: PathOf(c.Claims.Roles), groups: PathOf(c.Claims.Groups)}
 		if all[i].user == nil {
-			all[i].user = []string{"sub"}
+			all[i].user = ClaimPath{"sub"}
 		}
 		for _, r := range c.RequiredClaims {
-			all[i].required = append(all[i].required, claimPath(r.Claim))
+			all[i].required = append(all[i].required, PathOf(r.Claim))
 		}
 	}
 	return all
@@ -236,17 +241,6 @@ func asked(all []*issuer) *issuer {
 		}
 	}
 	return nil
-}
-
-// claimPath returns the names that lead to a claim.
-func claimPath(name string) []string {
-	switch {
-	case name == "":
-		return nil
-	case strings.HasPrefix(name, "/"):
-		return slices.Collect(jsontext.Pointer(name).Tokens())
-	}
-	return []string{name}
 }
 
 // leeway is how far the clocks of node and issuer may be apart.
@@ -380,7 +374,7 @@ func (i *issuer) identify(claims jsontext.Value, p *payload, anybody bool, now t
 func (i *issuer) checkRequired(claims jsontext.Value) *Refusal {
 	for n, path := range i.required {
 		c := i.RequiredClaims[n]
-		if v := claimAt(claims, path); !c.satisfied(v) {
+		if v := path.In(claims); !c.satisfied(v) {
 			return Refuse(TokenClaim, "the token's claim "+c.Claim+" has not what is required of tokens of its issuer here")
 		}
 	}
@@ -421,27 +415,12 @@ func rawClaims(token string) (jsontext.Value, error) {
 }
 
 // textsAt returns the string or the strings at a path, none where there is nothing.
-func textsAt(claims jsontext.Value, path []string) (texts, error) {
-	if path == nil {
-		return nil, nil
-	}
-	v := claimAt(claims, path)
+func textsAt(claims jsontext.Value, path ClaimPath) (texts, error) {
+	v := path.In(claims)
 	if v == nil || v.Kind() == 'n' {
 		return nil, nil
 	}
 	var t texts
 	err := json.Unmarshal(v, &t)
 	return t, err
-}
-
-// claimAt returns what is at a path, nil where there is nothing.
-func claimAt(v jsontext.Value, path []string) jsontext.Value {
-	for _, name := range path {
-		var members map[string]jsontext.Value
-		if v.Kind() != '{' || json.Unmarshal(v, &members) != nil {
-			return nil
-		}
-		v = members[name]
-	}
-	return v
 }

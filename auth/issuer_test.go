@@ -393,6 +393,7 @@ func TestValidateIssuers(t *testing.T) {
 		"unsigned":     {with(func(i *auth.Issuer) { i.Algorithms = []string{"none"} }), []string{"issuers[0].algorithms[0]"}},
 		"leeway":       {with(func(i *auth.Issuer) { i.Leeway = time.Hour }), []string{"issuers[0].leeway"}},
 		"no claim":     {with(func(i *auth.Issuer) { i.RequiredClaims = []auth.RequiredClaim{{}, {Claim: "/~"}} }), []string{"issuers[0].required_claims[0].claim", "issuers[0].required_claims[1].claim"}},
+		"bad grant":    {with(func(i *auth.Issuer) { i.Grant = []string{"sluice.sendToGroup.a", "admin", "sluice.shout"} }), []string{"issuers[0].grant[1]", "issuers[0].grant[2]"}},
 		"no tokens":    {with(func(i *auth.Issuer) { i.JWKSURL = auth.NoJWKS }), []string{"issuers[0].jwks_url"}},
 		"opaque only":  {with(func(i *auth.Issuer) { i.JWKSURL, i.Introspection = auth.NoJWKS, introspecting }), nil},
 	} {

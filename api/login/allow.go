@@ -6,6 +6,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"sluice/auth"
 )
 
 // user is what an ID token says about somebody.
@@ -26,11 +28,11 @@ func (a *Allow) permits(u user) bool {
 // permitsEmail takes an address only where the provider says that it has verified
 // it: at some, users type in what they like.
 func (a *Allow) permitsEmail(claims jsontext.Value) bool {
-	if len(a.Emails) == 0 || !isTrue(claimAt(claims, []string{"email_verified"})) {
+	if len(a.Emails) == 0 || !isTrue(auth.PathOf("email_verified").In(claims)) {
 		return false
 	}
 	var email string
-	if v := claimAt(claims, []string{"email"}); v.Kind() != '"' || json.Unmarshal(v, &email) != nil {
+	if v := auth.PathOf("email").In(claims); v.Kind() != '"' || json.Unmarshal(v, &email) != nil {
 		return false
 	}
 	at := strings.LastIndexByte(email, '@')
@@ -52,7 +54,7 @@ func isTrue(v jsontext.Value) bool {
 }
 
 func (a *Allow) permitsClaim(claims jsontext.Value) bool {
-	v := claimAt(claims, claimPath(a.Claim))
+	v := auth.PathOf(a.Claim).In(claims)
 	var one string
 	var several []jsontext.Value
 	switch v.Kind() {
@@ -66,35 +68,4 @@ func (a *Allow) permitsClaim(claims jsontext.Value) bool {
 	return slices.ContainsFunc(several, func(v jsontext.Value) bool {
 		return v.Kind() == '"' && json.Unmarshal(v, &one) == nil && slices.Contains(a.Values, one)
 	})
-}
-
-// validClaim tells whether a name of the configuration leads to a claim.
-func validClaim(name string) bool {
-	return !strings.HasPrefix(name, "/") || jsontext.Pointer(name).IsValid()
-}
-
-// claimPath returns the names that lead to a claim.
-func claimPath(name string) []string {
-	switch {
-	case name == "":
-		return nil
-	case strings.HasPrefix(name, "/"):
-		return slices.Collect(jsontext.Pointer(name).Tokens())
-	}
-	return []string{name}
-}
-
-// claimAt returns what stands at a path, nil where there is nothing.
-func claimAt(v jsontext.Value, path []string) jsontext.Value {
-	if len(path) == 0 {
-		return nil
-	}
-	for _, name := range path {
-		var members map[string]jsontext.Value
-		if v.Kind() != '{' || json.Unmarshal(v, &members) != nil {
-			return nil
-		}
-		v = members[name]
-	}
-	return v
 }

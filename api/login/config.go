@@ -159,7 +159,7 @@ func (a *Allow) validate(report func(key, problem string)) {
 	if (a.Claim == "") != (len(a.Values) == 0) {
 		report("allow.claim", "and allow.values are needed together")
 	}
-	if !validClaim(a.Claim) {
+	if !auth.ValidClaim(a.Claim) {
 		report("allow.claim", "begins with a slash and is no JSON pointer (RFC 6901)")
 	}
 	for i, e := range a.Emails {
