@@ -271,7 +271,9 @@ func (e *Engine) Introduce(server *http.Server) {
 	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if o, ok := r.Context().Value(originKey{}).(origin); ok {
 			r.TLS = o.tls
-			r.RemoteAddr = e.clientOf(r.Header, o.peer).String()
+			if client := e.clientOf(r.Header, o.peer); client != o.peer {
+				r.RemoteAddr = client.String() // else the server has written it already
+			}
 		}
 		next.ServeHTTP(w, r)
 	})
