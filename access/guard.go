@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"net/http"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -239,9 +240,7 @@ func (g *Guard) bannedFor(a netip.Addr, now time.Duration) (left time.Duration) 
 }
 
 func banned(left time.Duration) *Refusal {
-	r := *TooMany(Banned)
-	r.Detail, r.RetryAfter = "too many attempts from this address have failed to prove who it is", left
-	return &r
+	return &Refusal{Banned, http.StatusTooManyRequests, "too many attempts from this address have failed to prove who it is", left}
 }
 
 // Pardon ends the ban of an address; false where there is none.

@@ -40,6 +40,8 @@ type Engine struct {
 	http    *httpListener
 	started time.Time
 
+	forwarded string // the header in which proxies tell the client; "" for none
+
 	handler Handler       // static after Start
 	guard   *access.Guard // static after Protect; nil for none
 
@@ -92,6 +94,7 @@ func New(cfg Config, m *metrics.Node, log *slog.Logger) *Engine {
 	e.queued = budget.New(e.cfg.MaxNodeQueueBytes)
 	e.greetings, e.stopGreetings = context.WithCancel(context.Background())
 	e.tlsHandshakes = m.TLSHandshakeDuration.Recorder()
+	e.forwarded = e.cfg.Proxy.canonicalHeader()
 	e.left = make(chan struct{}, 1)
 	e.greeted = make(chan struct{}, e.cfg.Handshakes.Max)
 	e.computing = make(chan struct{}, e.cfg.Handshakes.Workers)

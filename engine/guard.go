@@ -93,12 +93,12 @@ func (c *Conn) peer() netip.Addr {
 // clientOf returns the address of the client behind a request: that of the peer, or
 // what trusted proxies tell in the header that they set.
 func (e *Engine) clientOf(h http.Header, peer net.Addr) net.Addr {
-	header := e.cfg.Proxy.canonicalHeader()
-	if header == "" || len(h[header]) == 0 {
+	values := h[e.forwarded]
+	if e.forwarded == "" || len(values) == 0 {
 		return peer
 	}
 	known := addrPortOf(peer)
-	client := forwarded.Client(header, h[header], known, e.cfg.Proxy.believes)
+	client := forwarded.Client(e.forwarded, values, known, e.cfg.Proxy.believes)
 	if client == known {
 		return peer
 	}
@@ -107,7 +107,7 @@ func (e *Engine) clientOf(h http.Header, peer net.Addr) net.Addr {
 
 // mayTell reports whether requests from a peer may tell the address of the client.
 func (e *Engine) mayTell(peer net.Addr) bool {
-	return e.cfg.Proxy.canonicalHeader() != "" && e.cfg.Proxy.believes(addrOf(peer))
+	return e.forwarded != "" && e.cfg.Proxy.believes(addrOf(peer))
 }
 
 // tell has the connection know its client by the address that the request tells.
@@ -133,9 +133,8 @@ func (e *Engine) moveOut(addr net.Addr) {
 	}
 }
 
-// TooMany is the refusal of a client whose address takes up as much as it may.
-func TooMany(reason access.Reason) *Refusal {
-	r := access.TooMany(reason)
+// TurnedAway is the refusal of a client because of its address.
+func TurnedAway(r *access.Refusal) *Refusal {
 	return &Refusal{Status: r.Status, Label: string(r.Reason), Reason: r.Detail, RetryAfter: r.RetryAfter}
 }
 

@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"strconv"
 	"time"
 
 	"sluice/frame"
@@ -108,6 +110,20 @@ type Refusal struct {
 	// the client's HandshakeTimeout is over before. No more than
 	// MaxWaitingHandshakes clients wait.
 	Later later.Answer
+}
+
+// Serve is the answer of a request that net/http serves. Headers but Retry-After are
+// the caller's, to be set before; Content-Type is plain text where it has set none.
+func (r *Refusal) Serve(w http.ResponseWriter) {
+	h := w.Header()
+	if h.Get("Content-Type") == "" {
+		h.Set("Content-Type", "text/plain; charset=utf-8")
+	}
+	if wait := r.RetrySeconds(); wait > 0 {
+		h.Set("Retry-After", strconv.Itoa(wait))
+	}
+	w.WriteHeader(r.Status)
+	_, _ = io.WriteString(w, r.Reason+"\n") // a client that has gone needs no answer
 }
 
 // RetrySeconds returns the value of the header Retry-After: between RetryAfter and

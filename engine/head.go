@@ -107,7 +107,7 @@ func (c *Conn) upgrade(o *opening) {
 		c.tell(o.client)
 	}
 	if !c.settleIn() {
-		c.refuse(TooMany(access.Connections), o.request)
+		c.refuse(TurnedAway(access.TooMany(access.Connections)), o.request)
 		return
 	}
 	c.dropUnread()

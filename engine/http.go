@@ -76,7 +76,7 @@ func (c *Conn) serveHTTP(r *http.Request, head, rest []byte) {
 	peer := c.peer()
 	if e.guard != nil && !e.guard.Take(peer, access.HTTPPlace) {
 		e.http.open.Add(-1)
-		c.refuse(TooMany(access.HTTP), r)
+		c.refuse(TurnedAway(access.TooMany(access.HTTP)), r)
 		return
 	}
 	h := &handedOver{loop: l, peer: peer, request: r, unread: append(append(make([]byte, 0, len(head)+len(rest)), head...), rest...)}

@@ -83,14 +83,14 @@ func (g *Gateway) ServesHTTP(r *http.Request) bool {
 func (g *Gateway) Upgrade(_ *engine.Conn, r *http.Request) (engine.Acceptance, *engine.Refusal) {
 	if g.echoPath != "" && r.URL.Path == g.echoPath {
 		if refusal := g.guard.Handshake(engine.AddressOf(r), ""); refusal != nil {
-			return engine.Acceptance{}, turnedAway(refusal)
+			return engine.Acceptance{}, engine.TurnedAway(refusal)
 		}
 		return engine.Acceptance{Open: openEcho}, nil
 	}
 	name, refusal := route(r.URL)
 	if refusal != nil {
 		if tooOften := g.guard.Handshake(engine.AddressOf(r), ""); tooOften != nil { // it counts as well
-			refusal = turnedAway(tooOften)
+			refusal = engine.TurnedAway(tooOften)
 		}
 		return engine.Acceptance{}, refusal
 	}
@@ -140,8 +140,7 @@ type Admission struct {
 // Admit judges whoever wants to be a client of a hub, in one of the subprotocols
 // that it offers: its origin, its token, what it asks for in the query. It is for
 // any goroutine and does not block; a refusal with a Later is one for now, and
-// whoever waits for that calls
-// Admit again, with engine.Waited.
+// whoever waits for that calls Admit again, with engine.Waited.
 func (g *Gateway) Admit(r *http.Request, name string, offered []string) (Admission, *engine.Refusal) {
 	client := engine.AddressOf(r)
 	judge := g.guard.Handshake
@@ -149,7 +148,7 @@ func (g *Gateway) Admit(r *http.Request, name string, offered []string) (Admissi
 		judge = g.guard.Again
 	}
 	if refusal := judge(client, name); refusal != nil {
-		return Admission{}, turnedAway(refusal)
+		return Admission{}, engine.TurnedAway(refusal)
 	}
 	if origins := r.Header["Origin"]; len(origins) > 1 || !g.tenants.Origins(name).Allow(r.Header.Get("Origin"), r.Host) {
 		return Admission{}, refused(auth.Refuse(auth.OriginDenied,
@@ -225,11 +224,6 @@ func (g *Gateway) identify(r *http.Request, hubName string) (auth.Identity, erro
 		}
 	}
 	return g.tenants.Verify(token, hubName, time.Now())
-}
-
-// turnedAway answers a client because of its address.
-func turnedAway(r *access.Refusal) *engine.Refusal {
-	return &engine.Refusal{Status: r.Status, Label: string(r.Reason), Reason: r.Detail, RetryAfter: r.RetryAfter}
 }
 
 // providerPause is when a client may come again whose provider has not answered in

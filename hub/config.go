@@ -255,6 +255,25 @@ func (c Config) WithDefaults() Config {
 	return c
 }
 
+// Tenants returns what the declared hubs have of their own for those who come in.
+func (c Config) Tenants() map[string]auth.Tenant {
+	own := make(map[string]auth.Tenant, len(c.Hubs))
+	for name, t := range c.Hubs {
+		own[name] = auth.Tenant{Keys: t.Keys, Issuers: t.Issuers, Origins: t.Origins, ClientCert: t.ClientCert}
+	}
+	return own
+}
+
+// AddressRules returns the rules for addresses that the declared hubs have of their
+// own.
+func (c Config) AddressRules() map[string]access.Rules {
+	own := make(map[string]access.Rules, len(c.Hubs))
+	for name, t := range c.Hubs {
+		own[name] = t.Addresses
+	}
+	return own
+}
+
 // or returns the settings with every one that is not set taken from d.
 func (t Tenant) or(d Tenant) Tenant {
 	if len(t.Groups) == 0 {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"time"
 
 	"sluice/engine"
@@ -233,14 +232,9 @@ func (s *session) receive(messages []string) bool {
 // refuse answers a client that is not let in.
 func (s *Server) refuse(w http.ResponseWriter, refusal *engine.Refusal) {
 	s.options.Refused(refusal.Label)
-	h := w.Header()
-	h.Set("Content-Type", typeText)
-	h.Set("Cache-Control", cacheNever)
-	if wait := refusal.RetrySeconds(); wait > 0 {
-		h.Set("Retry-After", strconv.Itoa(wait))
-	}
-	w.WriteHeader(refusal.Status)
-	io.WriteString(w, refusal.Reason+"\n")
+	w.Header().Set("Content-Type", typeText)
+	w.Header().Set("Cache-Control", cacheNever)
+	refusal.Serve(w)
 }
 
 // The protocol's word for a second request that waits for the same messages.

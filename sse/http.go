@@ -1,10 +1,8 @@
 package sse
 
 import (
-	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"sluice/auth"
@@ -147,12 +145,7 @@ func (s *Server) admit(r *http.Request, name string, groups []string) (Admission
 func (s *Server) refuse(w http.ResponseWriter, refusal *engine.Refusal) {
 	s.options.Refused(refusal.Label)
 	h := w.Header()
-	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Connection", "close") // there are few of these, see engine.max_http_connections
-	if wait := refusal.RetrySeconds(); wait > 0 {
-		h.Set("Retry-After", strconv.Itoa(wait))
-	}
-	w.WriteHeader(refusal.Status)
-	io.WriteString(w, refusal.Reason+"\n")
+	refusal.Serve(w)
 }

@@ -69,23 +69,17 @@ type Node struct {
 	cfg     config.Config
 	guard   *access.Guard
 	tenants *auth.Tenants
-	hubs    *hub.Node
 }
 
 // New reads what the configuration refers to. Issuers are asked for their keys when
 // a question needs them.
 func New(cfg config.Config) (*Node, error) {
-	n := &Node{cfg: cfg, hubs: hub.New(cfg.Hub, 1)}
-	own, rules := make(map[string]auth.Tenant), make(map[string]access.Rules)
-	for name, t := range cfg.Hub.Hubs {
-		own[name] = auth.Tenant{Keys: t.Keys, Issuers: t.Issuers, Origins: t.Origins, ClientCert: t.ClientCert}
-		rules[name] = t.Addresses
-	}
+	n := &Node{cfg: cfg}
 	var err error
-	if n.guard, err = access.New(cfg.Access, rules, cfg.Proxy.Trusted); err != nil {
+	if n.guard, err = access.New(cfg.Access, cfg.Hub.AddressRules(), cfg.Proxy.Trusted); err != nil {
 		return nil, err
 	}
-	n.tenants, err = auth.NewTenants(cfg.Auth, own)
+	n.tenants, err = auth.NewTenants(cfg.Auth, cfg.Hub.Tenants())
 	return n, err
 }
 

@@ -2,37 +2,19 @@ package node
 
 import (
 	"net/http"
-	"strconv"
 	"time"
 
 	"sluice/access"
 	"sluice/api"
 	"sluice/auth"
 	"sluice/engine"
-	"sluice/hub"
 	"sluice/internal/metrics"
 )
 
-// hubRules returns the address rules that hubs have of their own.
-func hubRules(cfg hub.Config) map[string]access.Rules {
-	own := make(map[string]access.Rules, len(cfg.Hubs))
-	for name, t := range cfg.Hubs {
-		own[name] = t.Addresses
-	}
-	return own
-}
-
 // watchRules sees to it that changed files of address rules are used.
 func (n *Node) watchRules(m *metrics.Node) {
-	t := time.NewTicker(n.cfg.Access.ReloadInterval)
-	defer t.Stop()
 	failing := false
-	for {
-		select {
-		case <-n.stopClock:
-			return
-		case <-t.C:
-		}
+	n.every(n.cfg.Access.ReloadInterval, func() {
 		changed, err := n.guard.Reload()
 		switch {
 		case err != nil:
@@ -45,7 +27,7 @@ func (n *Node) watchRules(m *metrics.Node) {
 			n.log.Info("address rules changed", "deny", n.guard.Stats().Ranges[access.Deny])
 		}
 		failing = err != nil
-	}
+	})
 }
 
 // watchFailures counts the callers of the API that do not prove who they are, and
@@ -58,20 +40,18 @@ func (n *Node) watchFailures(r *http.Request, err error) error {
 }
 
 // welcome answers clients on the client port whose address is turned away, as far
-// as it was not known before their request.
-func (n *Node) welcome(w http.ResponseWriter, r *http.Request) bool {
-	refusal := n.guard.Judge(engine.AddressOf(r))
-	if refusal == nil {
+// as it was not known before their request, and tells refused of them.
+func (n *Node) welcome(w http.ResponseWriter, r *http.Request, refused func(reason string)) bool {
+	judged := n.guard.Judge(engine.AddressOf(r))
+	if judged == nil {
 		return true
 	}
-	n.metrics.HandshakeRejections.With(string(refusal.Reason)).Inc()
+	refusal := engine.TurnedAway(judged)
+	refused(refusal.Label)
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("Connection", "close")
-	if refusal.RetryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(int((refusal.RetryAfter+time.Second-1)/time.Second)))
-	}
-	http.Error(w, refusal.Detail, refusal.Status)
+	refusal.Serve(w)
 	return false
 }
 
@@ -80,7 +60,7 @@ func (n *Node) welcome(w http.ResponseWriter, r *http.Request) bool {
 func (n *Node) enter(r *http.Request) (leave func(), _ *engine.Refusal) {
 	a := engine.AddressOf(r)
 	if !n.guard.Take(a, access.ConnectionPlace) {
-		return nil, engine.TooMany(access.Connections)
+		return nil, engine.TurnedAway(access.TooMany(access.Connections))
 	}
 	return func() { n.guard.Release(a, access.ConnectionPlace) }, nil
 }

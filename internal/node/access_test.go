@@ -33,6 +33,24 @@ func from(t *testing.T, n *Node, address, path string) (*testkit.Conn, *http.Res
 	return c, c.ReadResponse()
 }
 
+// askFrom makes a request without a body as a client of that address, and returns the
+// status; a stream ends with it.
+func askFrom(t *testing.T, n *Node, address, method, path string) int {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, "http://"+n.Addrs()[0].String()+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("X-Forwarded-For", address)
+	r.Close = true
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	return resp.StatusCode
+}
+
 func counted(t *testing.T, n *Node, series string, want int) {
 	t.Helper()
 	if _, page := get(t, n, "/metrics"); !strings.Contains(page, "\n"+series+" "+strconv.Itoa(want)+"\n") {
@@ -153,18 +171,8 @@ func TestBans(t *testing.T) {
 		t.Errorf("another address: %s", resp.Status)
 	}
 	call := func(address string) int {
-		r, err := http.NewRequestWithContext(t.Context(), "POST", "http://"+n.Addrs()[0].String()+"/api/hubs/chat/:send", strings.NewReader("x"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("X-Forwarded-For", address)
-		r.Close = true
-		resp, err := http.DefaultClient.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
-		return resp.StatusCode
+		t.Helper()
+		return askFrom(t, n, address, "POST", "/api/hubs/chat/:send")
 	}
 	if got := call("192.0.2.1"); got != 429 {
 		t.Errorf("an API call of the banned address: %d", got)
@@ -233,18 +241,7 @@ func TestClientsOverHTTPByAddress(t *testing.T) {
 	token := mint(t, auth.Claims{})
 	ask := func(method, path string) int {
 		t.Helper()
-		r, err := http.NewRequestWithContext(t.Context(), method, "http://"+n.Addrs()[0].String()+path+"?access_token="+token, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("X-Forwarded-For", "192.0.2.1")
-		r.Close = true
-		resp, err := http.DefaultClient.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close() // which ends a stream
-		return resp.StatusCode
+		return askFrom(t, n, "192.0.2.1", method, path+"?access_token="+token)
 	}
 	const session, stream = "/sockjs/hubs/chat/000/", "/sse/hubs/chat"
 	ws, resp := from(t, n, "192.0.2.1", "/client/hubs/chat?access_token="+token)
@@ -269,18 +266,7 @@ func TestSockJSGuessing(t *testing.T) {
 	})
 	post := func(address, token string) int {
 		t.Helper()
-		r, err := http.NewRequestWithContext(t.Context(), "POST", "http://"+n.Addrs()[0].String()+"/sockjs/hubs/chat/000/mine/xhr?access_token="+token, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("X-Forwarded-For", address)
-		r.Close = true
-		resp, err := http.DefaultClient.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
-		return resp.StatusCode
+		return askFrom(t, n, address, "POST", "/sockjs/hubs/chat/000/mine/xhr?access_token="+token)
 	}
 	if got := post("192.0.2.1", mint(t, auth.Claims{User: "alice"})); got != 200 {
 		t.Fatalf("open: %d", got)

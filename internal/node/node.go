@@ -30,12 +30,11 @@ import (
 
 // Node is one running process: listeners, event loops, hubs, operations.
 type Node struct {
-	cfg     config.Config
-	metrics *metrics.Node
-	log     *logs.Log
-	engine  *engine.Engine
-	hubs    *hub.Node
-	guard   *access.Guard
+	cfg    config.Config
+	log    *logs.Log
+	engine *engine.Engine
+	hubs   *hub.Node
+	guard  *access.Guard
 
 	listeners []net.Listener // for addresses()
 	certs     *certs.Store   // nil where no TLS is spoken
@@ -78,9 +77,8 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 	}
 	n.arrivals, n.stopArrivals = context.WithCancel(context.Background())
 	m := metrics.New()
-	n.metrics = m
 
-	tenants, err := auth.NewTenants(cfg.Auth, tenants(cfg.Hub))
+	tenants, err := auth.NewTenants(cfg.Auth, cfg.Hub.Tenants())
 	if err != nil {
 		return nil, fmt.Errorf("auth: %w", err)
 	}
@@ -94,7 +92,7 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 	}
 	cfg.Engine.Proxy = cfg.Proxy
 	n.engine = engine.New(cfg.Engine, m, log.Logger)
-	if n.guard, err = access.New(cfg.Access, hubRules(cfg.Hub), cfg.Proxy.Trusted); err != nil {
+	if n.guard, err = access.New(cfg.Access, cfg.Hub.AddressRules(), cfg.Proxy.Trusted); err != nil {
 		return nil, fmt.Errorf("access: %w", err)
 	}
 	n.engine.Protect(n.guard)
@@ -150,7 +148,7 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 		n.engine.Accept(ln, n.entrance(i))
 	}
 	if n.servesPublic() {
-		o := n.httpServer("client", n.publicPages(handler, data), m)
+		o := n.httpServer("client", n.publicPages(handler, data, m), m)
 		o.MaxHeadBytes = n.cfg.Engine.MaxHeadBytes // what a loop has let pass
 		o.MaxIdle = max(1, n.engine.MaxHTTPConnections()/2)
 		o.Evicted = m.HTTPEvictions.Inc
@@ -175,25 +173,21 @@ func Start(ctx context.Context, cfg config.Config, log *logs.Log) (*Node, error)
 // tickHubs is the clock of the hubs' deadlines.
 func (n *Node) tickHubs() {
 	defer close(n.clockDone)
-	t := time.NewTicker(time.Second)
+	n.every(time.Second, n.hubs.Tick)
+}
+
+// every calls f again and again until the node stops.
+func (n *Node) every(interval time.Duration, f func()) {
+	t := time.NewTicker(interval)
 	defer t.Stop()
 	for {
 		select {
 		case <-n.stopClock:
 			return
 		case <-t.C:
-			n.hubs.Tick()
+			f()
 		}
 	}
-}
-
-// tenants returns what the declared hubs have of their own for those who come in.
-func tenants(cfg hub.Config) map[string]auth.Tenant {
-	own := make(map[string]auth.Tenant, len(cfg.Hubs))
-	for name, t := range cfg.Hubs {
-		own[name] = auth.Tenant{Keys: t.Keys, Issuers: t.Issuers, Origins: t.Origins, ClientCert: t.ClientCert}
-	}
-	return own
 }
 
 // dataPlane returns the HTTP API for back ends.

@@ -52,18 +52,7 @@ func (n *Node) logOverload(c overload.Change) {
 var overloadTick = time.Second
 
 // watchOverload is the guard's clock, until the node stops.
-func (n *Node) watchOverload() {
-	t := time.NewTicker(overloadTick)
-	defer t.Stop()
-	for {
-		select {
-		case <-n.stopClock:
-			return
-		case <-t.C:
-			n.overload.Tick()
-		}
-	}
-}
+func (n *Node) watchOverload() { n.every(overloadTick, n.overload.Tick) }
 
 // overloaded tells whether new work is refused.
 func (n *Node) overloaded() bool { return n.overload != nil && n.overload.Level() > overload.Normal }

@@ -69,11 +69,12 @@ func (n *Node) servesPublic() bool {
 // publicPages returns what net/http serves on the client port: the data plane,
 // SockJS, Server-Sent Events and the landing page. A request for anything else goes
 // back to a loop.
-func (n *Node) publicPages(gate engine.HTTPHandler, data http.Handler) http.Handler {
+func (n *Node) publicPages(gate engine.HTTPHandler, data http.Handler, m *metrics.Node) http.Handler {
+	refused := refusedBy(m)
 	landing := api.NewLanding(n.cfg.Landing, n.ready)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
-		case !n.welcome(w, r):
+		case !n.welcome(w, r, refused):
 		case !gate.ServesHTTP(r):
 			n.engine.TakeBack(w, r)
 		case n.sockjs != nil && n.sockjs.Serves(r):
