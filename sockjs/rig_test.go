@@ -20,45 +20,10 @@ import (
 	"sluice/internal/testkit"
 )
 
-// loop is an event loop without sockets.
-type loop struct {
-	tasks chan hub.Task
-	done  chan struct{}
-}
-
-func newLoop(t *testing.T) *loop {
-	l := &loop{tasks: make(chan hub.Task, 64), done: make(chan struct{})}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			select {
-			case task := <-l.tasks:
-				task.Run()
-			case <-l.done:
-				return
-			}
-		}
-	}()
-	t.Cleanup(func() { close(l.done); <-ended })
-	return l
-}
-
-func (l *loop) Index() int { return 0 }
-
-func (l *loop) Post(t hub.Task) bool {
-	select {
-	case l.tasks <- t:
-		return true
-	case <-l.done:
-		return false
-	}
-}
-
 // run runs something on the loop and waits for it.
-func (l *loop) run(f func()) {
+func (r *rig) run(f func()) {
 	done := make(chan struct{})
-	l.Post(task(func() { defer close(done); f() }))
+	r.loop.Post(task(func() { defer close(done); f() }))
 	<-done
 }
 
@@ -66,7 +31,7 @@ func (l *loop) run(f func()) {
 type rig struct {
 	*testing.T
 	server *Server
-	loop   *loop
+	loop   *testkit.Loop
 	hub    *hub.Hub
 	base   string
 
@@ -82,7 +47,7 @@ type rig struct {
 // newRig lets everybody in whose query says token=good, and token=slow when that is
 // known.
 func newRig(t *testing.T, cfg Config) *rig {
-	r := &rig{T: t, loop: newLoop(t), refused: map[string]int{}, dropped: map[string]int{}, room: later.Room{Most: 2}}
+	r := &rig{T: t, loop: testkit.NewLoop(t), refused: map[string]int{}, dropped: map[string]int{}, room: later.Room{Most: 2}}
 	r.answer = later.NewEvent(&r.room)
 	node := hub.New(hub.Config{CreateOnFirstUse: true, Defaults: hub.Tenant{}}.WithDefaults(), 1)
 	r.hub, _ = node.Hub("chat")

@@ -19,7 +19,7 @@ func (r *rig) say(text string) {
 	if err := r.hub.SendToGroup("g", &hub.Outgoing{DataType: wire.Text, Data: []byte(text)}, hub.Selection{}); err != nil {
 		r.Fatal(err)
 	}
-	r.loop.run(func() {})
+	r.run(func() {})
 }
 
 // TestPolling is the life of a session that polls, with bare messages.
@@ -181,7 +181,7 @@ func TestOverflow(t *testing.T) {
 			for _, text := range []string{"1111", "2222", "3333"} {
 				m := frame.Seal(frame.OpText, append(make([]byte, frame.HeadRoom), text...))
 				m.Expendable(tt.overflow, tt.key)
-				r.loop.run(func() { s.Send(m) })
+				r.run(func() { s.Send(m) })
 			}
 			r.expect("POST", "/0/a/xhr?access_token=good", "", 200, tt.want+"\n")
 			if r.dropped[tt.dropped] != 1 || len(r.dropped) != 1 {
@@ -227,7 +227,7 @@ func TestExpiry(t *testing.T) {
 	r := newRig(t, Config{})
 	s := r.stream("/0/a/xhr_streaming?access_token=good")
 	s.expect("o")
-	r.loop.run(func() { r.server.sessions["chat/a"].Expire(time.Now()) })
+	r.run(func() { r.server.sessions["chat/a"].Expire(time.Now()) })
 	s.expect(`c[4401,"token expired"]`)
 	r.waitSessions(0)
 }

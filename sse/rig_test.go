@@ -18,41 +18,6 @@ import (
 	"sluice/internal/testkit"
 )
 
-// loop is an event loop without sockets.
-type loop struct {
-	tasks chan hub.Task
-	done  chan struct{}
-}
-
-func newLoop(t *testing.T) *loop {
-	l := &loop{tasks: make(chan hub.Task, 64), done: make(chan struct{})}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for {
-			select {
-			case task := <-l.tasks:
-				task.Run()
-			case <-l.done:
-				return
-			}
-		}
-	}()
-	t.Cleanup(func() { close(l.done); <-ended })
-	return l
-}
-
-func (l *loop) Index() int { return 0 }
-
-func (l *loop) Post(t hub.Task) bool {
-	select {
-	case l.tasks <- t:
-		return true
-	case <-l.done:
-		return false
-	}
-}
-
 // overloaded is a loop that takes nothing.
 type overloaded struct{ hub.Loop }
 
@@ -85,7 +50,7 @@ func newRig(t *testing.T, cfg Config, change func(*hub.Tenant)) *rig {
 	r.hub, _ = node.Hub("chat")
 	permissions, _ := auth.CompileRoles([]string{"sluice.joinLeaveGroups.g*"})
 	r.server = New(cfg, Options{
-		Loops:       []hub.Loop{newLoop(t)},
+		Loops:       []hub.Loop{testkit.NewLoop(t)},
 		AllowOrigin: func(_, origin, _ string) bool { return origin != "https://evil.example" },
 		Admit: func(req *http.Request, _ string) (Admission, *engine.Refusal) {
 			q := req.URL.Query()
