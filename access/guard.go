@@ -185,14 +185,10 @@ func (g *Guard) inTime(a netip.Addr, now int64) (yes bool) {
 }
 
 // spend books one unit that costs so many nanoseconds, where no more than burst of
-// them are owed (generic cell rate algorithm).
-func spend(paid *int64, now, cost, burst int64) bool {
-	after := max(*paid, now) + cost
-	if after > now+cost*max(1, burst) {
-		return false
-	}
-	*paid = after
-	return true
+// them are owed.
+func spend(paid *int64, now, cost, burst int64) (ok bool) {
+	*paid, ok = rate.Book(*paid, now, cost, cost*burst)
+	return ok
 }
 
 // Failed counts that a client of the address has failed to say who it is. One too

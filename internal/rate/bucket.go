@@ -15,7 +15,7 @@ func (b *Bucket) Take(limit int, now, n int64) bool {
 	if limit == 0 {
 		return true
 	}
-	paid, ok := book(b.paid, now, cost(int64(limit), n), int64(time.Second))
+	paid, ok := Book(b.paid, now, cost(int64(limit), n), int64(time.Second))
 	b.paid = paid
 	return ok
 }

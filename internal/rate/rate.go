@@ -32,7 +32,7 @@ func (l *Limiter) Take(now, n int64) bool {
 	cost := cost(l.limit, n)
 	for {
 		was := l.paid.Load()
-		paid, ok := book(was, now, cost, int64(time.Second))
+		paid, ok := Book(was, now, cost, int64(time.Second))
 		if !ok {
 			return false
 		}
@@ -45,9 +45,10 @@ func (l *Limiter) Take(now, n int64) bool {
 // cost returns the nanoseconds in which the limit brings n units.
 func cost(limit, n int64) int64 { return n * int64(time.Second) / limit }
 
-// book returns when all would be paid for with that cost added, or what was paid
-// and false where that is further away than the burst.
-func book(paid, now, cost, burst int64) (int64, bool) {
+// Book is the step of the algorithm, for whoever keeps the word elsewhere: it returns
+// when all would be paid for with that cost added, or what was paid and false where
+// that is further away than the burst. All are nanoseconds.
+func Book(paid, now, cost, burst int64) (int64, bool) {
 	start := max(paid, now)
 	if start > now && start+cost > now+burst {
 		return paid, false
